@@ -1,0 +1,119 @@
+"""`python -m keras_cnns list [PATTERN]` and `python -m keras_cnns show NAME`."""
+
+import argparse
+import json
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from keras_cnns import __version__
+from keras_cnns._checks import unknown
+from keras_cnns.registry import MODELS, Entry, create_model, find, list_models
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: The arguments, by default those of the process.
+
+    Returns:
+        The exit code: 0, or 2 for a name that is not known.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        text = _list(arguments) if arguments.command == "list" else _show(arguments)
+    except ValueError as error:
+        print(f"keras_cnns: {error}", file=sys.stderr)
+        return 2
+    print(text)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m keras_cnns",
+        description="Classic image-classification networks as their papers print them.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="list | show")
+    listing = commands.add_parser("list", help="the networks, with input and paper")
+    listing.add_argument("pattern", nargs="?", default="*", metavar="PATTERN", help="such as 'lenet5*'")
+    showing = commands.add_parser(
+        "show", help="a network's layers: shapes, parameters, MACs, receptive fields"
+    )
+    showing.add_argument("name", metavar="NAME", help="as in the list")
+    for command in (listing, showing):
+        command.add_argument("--json", action="store_true", help="for programs")
+    return parser
+
+
+def _list(arguments: argparse.Namespace) -> str:
+    names = list_models(arguments.pattern)
+    if not names:
+        raise unknown("model", arguments.pattern, list_models())
+    if arguments.json:
+        return json.dumps([{"name": name, **_as_data(MODELS[name])} for name in names], indent=2)
+    rows = [(name, _by(MODELS[name].input_shape), MODELS[name].paper) for name in names]
+    return _table(("name", "input", "paper"), rows)
+
+
+def _as_data(entry: Entry) -> dict[str, object]:
+    keys = ("family", "paper", "description", "input_shape")
+    return {key: getattr(entry, key) for key in keys}
+
+
+def _show(arguments: argparse.Namespace) -> str:
+    entry = find(arguments.name)
+    # What the backend says while it loads would stand above the table: TensorFlow's start-up lines, and its
+    # dependencies' advice about newer Pythons.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.simplefilter("ignore", FutureWarning)
+    from keras_cnns.analysis import counts
+
+    model = create_model(arguments.name)
+    rows = counts.layer_table(model)
+    trainable, total = counts.parameters(model)
+    macs = sum(row.macs or 0 for row in rows)
+    if arguments.json:
+        summary = {"trainable_parameters": trainable, "total_parameters": total, "macs": macs}
+        layers = [asdict(row) for row in rows]
+        return json.dumps({"name": model.name, **_as_data(entry), **summary, "layers": layers}, indent=2)
+    table = _table(
+        ("layer", "kind", "shape", "parameters", "MACs", "receptive field", "jump"),
+        [
+            (row.name, row.kind, _by(row.shape), _count(row.parameters), _count(row.macs),
+             _count(row.receptive_field), _count(row.jump))
+            for row in rows
+        ],
+        numbers_from=3,
+    )  # fmt: skip
+    parts = f"{trainable:,} trained parameters of {total:,} · {macs:,} MACs an image"
+    return f"{model.name} · {entry.paper}\n{entry.description}\n\n{table}\n\n{parts}"
+
+
+def _by(shape: Sequence[int | None]) -> str:
+    return " × ".join("?" if side is None else str(side) for side in shape)
+
+
+def _count(value: int | None) -> str:
+    return f"{value:,}" if value else "–"
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], numbers_from: int = 99) -> str:
+    """Columns under their heads, words to the left and numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = [head, tuple("─" * width for width in widths), *rows]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if column >= numbers_from else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""What every builder checks, and the text of every error; no Keras in here, so that it is cheap to import."""
+
+import os
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from operator import index
+from pathlib import Path
+from typing import Any
+
+DEFAULT = "default"
+"""The value of `classifier_activation` that stands for "what the paper does"."""
+
+_SHOWN = 20
+
+
+def nearest(value: Any, allowed: Iterable[Any]) -> str | None:
+    """The allowed value that a person most likely meant.
+
+    Args:
+        value: What was given. A number is compared by distance, anything else by spelling.
+        allowed: What could have been given.
+
+    Returns:
+        The nearest allowed value as text, or None where nothing comes near.
+    """
+    choices = list(allowed)
+    if _is_number(value) and choices and all(map(_is_number, choices)):
+        return str(min(choices, key=lambda choice: abs(choice - value)))
+    by_lower = {str(choice).lower(): str(choice) for choice in choices}
+    close = get_close_matches(str(value).lower(), by_lower, n=1, cutoff=0.5)
+    return by_lower[close[0]] if close else None
+
+
+def unknown(argument: str, value: Any, allowed: Iterable[Any]) -> ValueError:
+    """The error for a value outside a list: it names the argument, the value, the nearest and the known ones.
+
+    Args:
+        argument: The argument's name, as the caller types it.
+        value: What was given.
+        allowed: What could have been given; more than 20 are shortened to 20.
+
+    Returns:
+        The error, to be raised by the caller.
+    """
+    choices = list(allowed)
+    near = nearest(value, choices)
+    hint = ""
+    if near is not None:
+        hint = f" Did you mean {near}?" if _is_number(value) else f" Did you mean {near!r}?"
+    shown = ", ".join(map(str, choices[:_SHOWN]))
+    rest = f" and {len(choices) - _SHOWN} more" if len(choices) > _SHOWN else ""
+    return ValueError(f"{argument}={value!r} is not known.{hint} Known: {shown}{rest}.")
+
+
+def smallest_size(windows: Sequence[tuple[int, int]]) -> int:
+    """The smallest input side, in pixels, that leaves one unit after unpadded windows.
+
+    Args:
+        windows: (kernel side, stride) of each convolution or pooling, from the input on.
+
+    Returns:
+        The side in pixels: [(5, 1), (2, 2)] gives 6.
+    """
+    side = 1
+    for kernel, stride in reversed(windows):
+        side = (side - 1) * stride + kernel
+    return side
+
+
+def check_input_shape(
+    input_shape: Any, *, network: str, smallest: int, free_size: bool = False
+) -> tuple[int | None, int | None, int]:
+    """Refuse what is not (height, width, channels) or too small for the network.
+
+    Args:
+        input_shape: What the caller gave; sizes in pixels, without the batch.
+        network: The network's name, for the text.
+        smallest: The smallest legal height and width in pixels.
+        free_size: Whether height and width may be None, which a network without its top can do.
+
+    Returns:
+        The shape as a tuple of plain numbers.
+
+    Raises:
+        ValueError: It is no such shape, or too small; the text names the smallest shape that works.
+    """
+    sizes = _sizes(input_shape)
+    if sizes is None:
+        raise ValueError(
+            f"input_shape={input_shape!r} is not (height, width, channels) with sizes of at least 1, "
+            f"for example ({smallest}, {smallest}, 1)."
+        )
+    height, width, channels = sizes
+    if not free_size and (height is None or width is None):
+        raise ValueError(
+            f"input_shape={input_shape!r} leaves a size free, but the fully connected layers of {network} "
+            f"need fixed ones; give numbers, or include_top=False."
+        )
+    legal = tuple(side if side is None else max(side, smallest) for side in (height, width))
+    if legal != (height, width):
+        raise ValueError(
+            f"input_shape={sizes} is too small for {network}, which needs at least {smallest} × {smallest} "
+            f"pixels. The nearest that works: {(*legal, channels)}."
+        )
+    return sizes
+
+
+def check_top(
+    *, include_top: bool, pooling: str | None, classes: int, default_classes: int, classifier_activation: Any
+) -> None:
+    """Refuse combinations of the arguments about the top that contradict each other.
+
+    Args:
+        include_top: Whether the network keeps its classifier.
+        pooling: What replaces the classifier: None, "avg" or "max".
+        classes: The number of classes.
+        default_classes: The number of classes of the paper.
+        classifier_activation: What follows the classifier.
+
+    Raises:
+        ValueError: A value is not allowed, or would be ignored beside the others.
+    """
+    if pooling not in (None, "avg", "max"):
+        raise unknown("pooling", pooling, (None, "avg", "max"))
+    if not _is_number(classes) or classes < 1:
+        raise ValueError(
+            f"classes={classes!r} is not a number of classes; give a whole number of at least 1."
+        )
+    if include_top and pooling is not None:
+        raise ValueError(
+            f"pooling={pooling!r} contradicts include_top=True, where the classifier follows the features; "
+            f"leave pooling out, or give include_top=False."
+        )
+    if include_top:
+        return
+    if classes != default_classes:
+        raise ValueError(
+            f"classes={classes!r} contradicts include_top=False, which has no classes; leave one out."
+        )
+    if classifier_activation != DEFAULT:
+        raise ValueError(
+            f"classifier_activation={classifier_activation!r} contradicts include_top=False, "
+            f"which has no classifier; leave one out."
+        )
+
+
+def check_weights(weights: str | os.PathLike[str] | None) -> Path | None:
+    """Refuse weights that cannot be loaded, before anything is built.
+
+    Args:
+        weights: None for random ones, or the path of a file that `model.save_weights` wrote.
+
+    Returns:
+        The path, or None.
+
+    Raises:
+        ValueError: It does not end in .weights.h5.
+        FileNotFoundError: There is no such file.
+    """
+    if weights is None:
+        return None
+    path = Path(weights)
+    if not path.name.endswith(".weights.h5"):
+        raise ValueError(f"weights={str(weights)!r} is neither None nor the path of a .weights.h5 file.")
+    if not path.is_file():
+        raise FileNotFoundError(f"weights={str(weights)!r}: there is no such file.")
+    return path
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        index(value)
+    except TypeError:
+        return False
+    return not isinstance(value, bool)
+
+
+def _sizes(shape: Any) -> tuple[int | None, int | None, int] | None:
+    """The shape as plain numbers, or None where it is not (height, width, channels)."""
+    if not isinstance(shape, Sequence) or isinstance(shape, str) or len(shape) != 3:
+        return None
+    height, width, channels = (index(side) if _is_number(side) else side for side in shape)
+    legal = all(side is None or (isinstance(side, int) and side >= 1) for side in (height, width))
+    if not legal or not isinstance(channels, int) or channels < 1:
+        return None
+    return height, width, channels

@@ -1,0 +1,305 @@
+"""The few layers that Keras has not: trainable subsampling, table convolution, radial basis outputs.
+
+All keep channels last, run on each of Keras's backends, and are registered, so that a saved model loads again
+after `import keras_cnns.layers`.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_cnns._checks import unknown
+
+_register = keras.saving.register_keras_serializable("keras_cnns")
+
+
+@_register
+def scaled_tanh(x: Any) -> Any:
+    """f(x) = 1.7159 tanh(2x/3), of any shape; f(±1) = ±1 (LeCun et al. 1998, section III and appendix A)."""
+    return 1.7159 * ops.tanh((2.0 / 3.0) * x)
+
+
+@_register
+def softmin(x: Any) -> Any:
+    """softmax(-x) over the last axis: penalties, the smallest of which wins, become probabilities."""
+    return ops.softmax(ops.negative(x), axis=-1)
+
+
+def activation(argument: str, name: str) -> Any:
+    """The activation function of a name: one of Keras's, or "scaled_tanh" or "softmin".
+
+    Args:
+        argument: The argument that gave the name, for the error.
+        name: The name.
+
+    Raises:
+        ValueError: There is no such activation.
+    """
+    ours = {"scaled_tanh": scaled_tanh, "softmin": softmin}
+    helpers = {"get", "serialize", "deserialize"}
+    names = [*ours, *(each for each in dir(keras.activations) if each[0] != "_" and each not in helpers)]
+    if name not in names:
+        raise unknown(argument, name, names)
+    return ours.get(name) or keras.activations.get(name)
+
+
+def require_channels_last() -> None:
+    """Refuse Keras's channels-first setting.
+
+    Raises:
+        ValueError: `keras.config.image_data_format()` is "channels_first".
+    """
+    if keras.config.image_data_format() == "channels_first":
+        raise ValueError(
+            "image_data_format='channels_first' is not supported: keras_cnns keeps channels last. "
+            "Call keras.config.set_image_data_format('channels_last')."
+        )
+
+
+@_register
+class FanInUniform(keras.initializers.Initializer):
+    """Uniform in ±2.4 / fan-in (LeCun et al. 1998, appendix A).
+
+    Args:
+        fan_in: The number of inputs of the unit that a weight belongs to; a sequence gives one number for
+            each slice along the weight's first axis.
+        seed: Makes the values repeatable; by default they follow `keras.utils.set_random_seed`.
+    """
+
+    def __init__(self, fan_in: int | Sequence[int], seed: int | None = None) -> None:
+        self.fan_in = fan_in if isinstance(fan_in, int) else list(fan_in)
+        self.seed = seed
+        self._unit = keras.initializers.RandomUniform(-1.0, 1.0, seed=seed)
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        """Values for a weight of this shape."""
+        bounds = 2.4 / np.asarray(self.fan_in, "float32")
+        if bounds.ndim:
+            bounds = bounds.reshape(-1, *[1] * (len(shape) - 1))
+        unit = self._unit(shape, dtype=dtype)
+        return unit * ops.convert_to_tensor(bounds, dtype=unit.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"fan_in": self.fan_in, "seed": self.seed}
+
+
+@_register
+class Subsampling2D(keras.layers.Layer):
+    """LeNet's subsampling (LeCun et al. 1998, section II-B): a window's inputs are summed, not averaged.
+
+    The sum is multiplied by one trained coefficient for the map, one trained bias is added, and the result
+    squashed. (batch, height, width, maps) becomes (batch, height // size, width // size, maps).
+
+    Args:
+        size: Side and stride of the windows, in pixels.
+        activation: The squashing function; None for none.
+        **kwargs: `name`, `dtype` and the like, as of every Keras layer.
+    """
+
+    def __init__(self, size: int = 2, activation: Any = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        require_channels_last()
+        self.size = size
+        self.activation = keras.activations.get(activation)
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Make the coefficient and the bias of each map."""
+        maps = input_shape[-1]
+        fan_in = self.size**2
+        self.coefficient = self.add_weight(
+            shape=(maps,), initializer=FanInUniform(fan_in), name="coefficient"
+        )
+        self.bias = self.add_weight(shape=(maps,), initializer=FanInUniform(fan_in), name="bias")
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Sum, scale, shift, squash."""
+        means = ops.average_pool(inputs, self.size, self.size, "valid", data_format="channels_last")
+        return self.activation(self.size**2 * means * self.coefficient + self.bias)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """The windows that fit whole; an odd last row or column is left out."""
+        batch, height, width, maps = input_shape
+        return (batch, *(side and side // self.size for side in (height, width)), maps)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        squash = keras.activations.serialize(self.activation)
+        return {**super().get_config(), "size": self.size, "activation": squash}
+
+
+@_register
+class PartialConv2D(keras.layers.Layer):
+    """An unpadded convolution in which each output map sees only the input maps that a table lists.
+
+    LeNet-5's C3 (LeCun et al. 1998, table I). Only the listed links have weights: the kernel has the shape
+    (links, size, size) and is laid out into a full kernel, zero elsewhere, at each call.
+    (batch, height, width, input maps) becomes (batch, height - size + 1, width - size + 1, output maps).
+
+    Args:
+        table: For each output map the input maps that it sees, counted from 0.
+        size: Side of the kernels, in pixels.
+        activation: What follows; None for nothing.
+        **kwargs: `name`, `dtype` and the like, as of every Keras layer.
+
+    Raises:
+        ValueError: A row is empty or lists a map twice; or, when built, the table and the input disagree.
+    """
+
+    def __init__(
+        self, table: Sequence[Sequence[int]], size: int = 5, activation: Any = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        require_channels_last()
+        self.table = tuple(tuple(row) for row in table)
+        for row in self.table:
+            if not row or len(set(row)) != len(row) or min(row) < 0:
+                raise ValueError(
+                    f"table has the row {row}: each row lists at least one input map, none twice."
+                )
+        self.size = size
+        self.activation = keras.activations.get(activation)
+
+    @property
+    def links(self) -> int:
+        """The number of pairs of an input map and an output map that are linked."""
+        return sum(map(len, self.table))
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Make one kernel for each link and one bias for each output map."""
+        maps = input_shape[-1]
+        named = sorted(set().union(*self.table))
+        if named != list(range(maps or 0)):
+            raise ValueError(f"table names the input maps {named}, but the input has {maps} maps.")
+        fan_ins = [self.size**2 * len(row) for row in self.table]
+        link_fan_ins = [fan for fan, row in zip(fan_ins, self.table, strict=True) for _ in row]
+        self.kernel = self.add_weight(
+            shape=(self.links, self.size, self.size), initializer=FanInUniform(link_fan_ins), name="kernel"
+        )
+        self.bias = self.add_weight(shape=(len(self.table),), initializer=FanInUniform(fan_ins), name="bias")
+        self._places = self._link_of_each_pair(maps or 0)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Convolve with the full kernel that the links make."""
+        outputs = ops.conv(inputs, self.full_kernel(), 1, "valid", data_format="channels_last")
+        return self.activation(outputs + self.bias)
+
+    def full_kernel(self) -> Any:
+        """The kernel (size, size, input maps, output maps), zero where nothing is linked."""
+        with_zeros = ops.pad(ops.convert_to_tensor(self.kernel), ((0, 1), (0, 0), (0, 0)))
+        full = ops.take(with_zeros, self._places.reshape(-1), axis=0)
+        return ops.transpose(ops.reshape(full, (*self._places.shape, self.size, self.size)), (2, 3, 0, 1))
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """Each side shrinks by the kernel's less one."""
+        batch, height, width, _ = input_shape
+        return (batch, *(side and side - self.size + 1 for side in (height, width)), len(self.table))
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        table = [list(row) for row in self.table]
+        what = keras.activations.serialize(self.activation)
+        return {**super().get_config(), "table": table, "size": self.size, "activation": what}
+
+    def _link_of_each_pair(self, maps: int) -> np.ndarray:
+        """For each (input map, output map) the link's number, or the number of links, where zeros lie."""
+        places = np.full((maps, len(self.table)), self.links, "int32")
+        pairs = [(seen, out) for out, row in enumerate(self.table) for seen in row]
+        for link, pair in enumerate(pairs):
+            places[pair] = link
+        return places
+
+
+@_register
+class RBF(keras.layers.Layer):
+    """Euclidean radial basis units with fixed codes (LeCun et al. 1998, section II-B, equation 7).
+
+    y_i = Σ_j (x_j - w_ij)²: (batch, features) becomes (batch, units) penalties, of which the SMALLEST marks
+    the class. Nothing is trained; it computes in float32 under mixed precision too.
+
+    Args:
+        codes: The w_ij, (units, features), usually ±1.
+        dtype: float32 by default, whatever Keras's policy is.
+        **kwargs: `name` and the like, as of every Keras layer.
+
+    Raises:
+        ValueError: The codes are no matrix; or, when built, of another width than the input.
+    """
+
+    def __init__(self, codes: Any, dtype: Any = "float32", **kwargs: Any) -> None:
+        super().__init__(dtype=dtype, **kwargs)
+        self._codes = np.asarray(codes, "float32")
+        if self._codes.ndim != 2:
+            raise ValueError(f"codes has the shape {self._codes.shape}, but (units, features) is needed.")
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Make the codes a weight that is never trained."""
+        if input_shape[-1] != self._codes.shape[1]:
+            raise ValueError(
+                f"codes are {self._codes.shape[1]} wide, but the input has {input_shape[-1]} features."
+            )
+        self.codes = self.add_weight(
+            shape=self._codes.shape,
+            initializer=lambda shape, dtype: ops.convert_to_tensor(self._codes, dtype=dtype),
+            trainable=False,
+            name="codes",
+        )
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Squared distances to each code."""
+        return ops.sum(ops.square(ops.expand_dims(inputs, -2) - self.codes), axis=-1)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """One penalty for each unit."""
+        return (*input_shape[:-1], self._codes.shape[0])
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "codes": self._codes.tolist()}
+
+
+def features_only(x: Any, pooling: str | None) -> Any:
+    """The end of a network without its top, as in keras.applications.
+
+    Args:
+        x: Feature maps, (batch, height, width, maps).
+        pooling: None keeps the maps, "avg" and "max" reduce each to one number.
+
+    Returns:
+        (batch, height, width, maps), or (batch, maps) with pooling.
+    """
+    if pooling is None:
+        return x
+    kind = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}[pooling]
+    return kind(name=f"{pooling}_pool")(x)
+
+
+def classify(x: Any, what: str | None, name: str) -> Any:
+    """The classifier's activation as a float32 layer of its own, so that the scores keep their name.
+
+    Args:
+        x: Scores, (batch, classes).
+        what: A name as of `activation`; None leaves the scores as they are.
+        name: The layer's name.
+
+    Returns:
+        (batch, classes).
+
+    Raises:
+        ValueError: There is no such activation, or it normalises over a single class.
+    """
+    if what is None:
+        return x
+    if what in ("softmax", "softmin") and x.shape[-1] == 1:
+        raise ValueError(
+            "classes=1 leaves a softmax nothing to choose from: it would always give 1. "
+            "Give at least classes=2, or classifier_activation=None."
+        )
+    function = activation("classifier_activation", what)
+    return keras.layers.Activation(function, dtype="float32", name=name)(x)

@@ -1,0 +1,290 @@
+"""LeNet-1 (LeCun et al. 1990, NIPS 2) and LeNet-5 (LeCun et al. 1998, Proc. IEEE 86(11), figure 2).
+
+LeNet-5 stands here twice: as the paper has it, and as it is usually built today.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+from keras_cnns._checks import (
+    DEFAULT,
+    check_input_shape,
+    check_top,
+    check_weights,
+    smallest_size,
+    unknown,
+)
+from keras_cnns.layers import (
+    RBF,
+    FanInUniform,
+    PartialConv2D,
+    Subsampling2D,
+    classify,
+    features_only,
+    require_channels_last,
+    scaled_tanh,
+)
+from keras_cnns.layers import (
+    activation as named_activation,
+)
+
+# LeCun et al. 1998, table I, by columns: the S2 maps that each of the sixteen C3 maps sees. 60 links.
+C3_TABLE = (
+    (0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5),
+    (0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5),
+    (0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5),
+    (0, 1, 2, 3, 4, 5),
+)  # fmt: skip
+
+# LeCun et al. 1990, table 1: the H2 maps that each of the twelve H3 maps sees. 20 links, in two halves that
+# meet only in the output. The order is ours: the output units see all H4 maps, so it changes nothing.
+H3_TABLE = (
+    (0,), (1,), (0, 1), (0, 1), (0, 1), (0, 1),
+    (2,), (3,), (2, 3), (2, 3), (2, 3), (2, 3),
+)  # fmt: skip
+
+# The codes of the RBF units are stylised 7x12 bitmaps of the characters (LeCun et al. 1998, section II-B and
+# figure 3): +1 where there is ink, -1 elsewhere. The paper prints its own as a picture; these are drawn anew.
+DIGIT_BITMAPS = """
+....... ....... ....... ....... ....... ....... ....... ....... ....... .......
+..###.. ...#... .#####. .#####. .....#. ####### ..####. ####### .#####. .#####.
+.#...#. ..##... #.....# #.....# ....##. #...... .#..... ......# #.....# #.....#
+#.....# .#.#... ......# ......# ...#.#. #...... #...... .....#. #.....# #.....#
+#.....# ...#... ......# ......# ..#..#. #...... #...... .....#. #.....# #.....#
+#.....# ...#... .....#. ..####. .#...#. ######. #.####. ....#.. .#####. #....##
+#.....# ...#... ....#.. ......# #....#. ......# ##....# ....#.. #.....# .####.#
+#.....# ...#... ..##... ......# ####### ......# #.....# ...#... #.....# ......#
+#.....# ...#... .#..... ......# .....#. ......# #.....# ...#... #.....# ......#
+.#...#. ...#... #...... #.....# .....#. #.....# #.....# ..#.... #.....# .....#.
+..###.. .#####. ####### .#####. .....#. .#####. .#####. ..#.... .#####. .####..
+....... ....... ....... ....... ....... ....... ....... ....... ....... .......
+"""
+
+_VERSIONS = ("1998", "modern")
+_CLASSES = 10
+# (side, stride) of the two convolutions, each followed by its subsampling.
+_WINDOWS = [(5, 1), (2, 2), (5, 1), (2, 2)]
+_POOLS = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}
+
+
+def lenet5(
+    version: str = "1998",
+    *,
+    input_shape: tuple[int | None, int | None, int] = (32, 32, 1),
+    classes: int = _CLASSES,
+    include_top: bool = True,
+    pooling: str | None = None,
+    classifier_activation: str | None = DEFAULT,
+    activation: str | None = None,
+    pool: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """LeNet-5 (LeCun et al. 1998, Proc. IEEE 86(11), figure 2), the network of 60,000 trained parameters.
+
+    Version "1998" follows the paper: trainable subsampling, the 60 links of table I in C3, 1.7159 tanh(2x/3)
+    everywhere, and RBF units with fixed codes as the output. Its outputs are penalties, (batch, classes) in
+    float32, and the class is the SMALLEST one. It expects background at -0.1 and ink at 1.175.
+
+    Version "modern" is what most ports build: full convolutions, plain pooling, a linear output with softmax;
+    61,706 parameters. Its outputs are probabilities, (batch, classes) in float32.
+
+        C1 28x28x6 → S2 14x14x6 → C3 10x10x16 → S4 5x5x16 → C5 1x1x120 → F6 84 → output 10
+
+    Args:
+        version: "1998" (default) or "modern".
+        input_shape: (height, width, channels) in pixels. At least 32 x 32 for "1998", 16 x 16 for "modern".
+            Larger images give larger maps, which F6 (fc1) sees whole. Without the top, sizes may be None.
+        classes: Number of classes. Ten have the paper's bitmaps of digits as codes; any other number gets
+            random codes of ±1 from a fixed seed, which section II-B allows.
+        include_top: Whether to keep F6 (fc1, fc2) and the output. Without them the network ends in C5
+            (pool2).
+        pooling: Only without the top: None (default) keeps the maps, "avg" or "max" reduce each to a number.
+        classifier_activation: By default None for "1998" (penalties) and "softmax" for "modern". "softmax"
+            makes probabilities of the penalties, softmax(-y). With "modern" None gives logits, and any Keras
+            activation goes.
+        activation: Only "modern": "relu" (default), another Keras activation or "scaled_tanh".
+        pool: Only "modern": "max" (default) or "average".
+        weights: None (default): uniform in ±2.4/fan-in for "1998" (appendix A; biases too), Keras's defaults
+            for "modern". Or the path of a .weights.h5 file.
+        name: The model's name, by default "lenet5_1998" or "lenet5_modern".
+
+    Returns:
+        A functional Keras model; its layers have the paper's names, C1 to F6 and output, or conv1, pool1,
+        conv2, pool2, fc1, fc2 and logits.
+
+    Raises:
+        ValueError: An argument is not allowed or contradicts another one; the text says what works.
+        FileNotFoundError: There are no such weights.
+    """
+    if version not in _VERSIONS:
+        raise unknown("version", version, _VERSIONS)
+    paper = version == "1998"
+    if paper:
+        _refuse_modern_switches(activation=activation, pool=pool)
+    _check_top(include_top, pooling, classes, classifier_activation)
+    name = name or f"lenet5_{version}"
+    windows = [*_WINDOWS, (5, 1)] if paper else _WINDOWS
+    inputs = _input(input_shape, network=name, windows=windows, free_size=not include_top)
+    file = check_weights(weights)
+    squash = scaled_tanh if paper else named_activation("activation", _or(activation, "relu"))
+    x = _features_1998(inputs) if paper else _features_modern(inputs, squash, _or(pool, "max"))
+    if not include_top:
+        return _model(inputs, features_only(x, pooling), file, name)
+    top = _top_1998 if paper else _top_modern
+    x = top(layers.Flatten(name="flatten")(x), squash, classes, classifier_activation)
+    return _model(inputs, x, file, name)
+
+
+def lenet1(
+    *,
+    input_shape: tuple[int | None, int | None, int] = (28, 28, 1),
+    classes: int = _CLASSES,
+    include_top: bool = True,
+    pooling: str | None = None,
+    classifier_activation: str | None = DEFAULT,
+    weights: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """LeNet-1 (LeCun et al. 1990, NIPS 2): 2,578 parameters, 98,442 connections, 20 links between H2 and H3.
+
+        H1 24x24x4 → H2 12x12x4 → H3 8x8x12 → H4 4x4x12 → output 10
+
+    As in the paper every unit squashes, the output units too: trained towards +1 for the class and -1 for the
+    others, the LARGEST output marks the class. The paper centres a 16x16 digit in 28x28 pixels.
+
+    Args:
+        input_shape: (height, width, channels) in pixels, at least 16 x 16. Without the top, sizes may be
+            None.
+        classes: Number of classes.
+        include_top: Whether to keep the output. Without it the network ends in H4.
+        pooling: Only without the top: None (default) keeps the maps, "avg" or "max" reduce each to a number.
+        classifier_activation: "scaled_tanh" by default; None for the weighted sums, or any Keras activation.
+        weights: None (default) for uniform in ±2.4/fan-in, or the path of a .weights.h5 file.
+        name: The model's name, by default "lenet1".
+
+    Returns:
+        A functional Keras model from (batch, height, width, channels) to (batch, classes) in float32; its
+        layers are H1 to H4 and output.
+
+    Raises:
+        ValueError: An argument is not allowed or contradicts another one; the text says what works.
+        FileNotFoundError: There are no such weights.
+    """
+    _check_top(include_top, pooling, classes, classifier_activation)
+    name = name or "lenet1"
+    inputs = _input(input_shape, network=name, windows=_WINDOWS, free_size=not include_top)
+    file = check_weights(weights)
+    x = _conv(inputs, 4, "H1")
+    x = Subsampling2D(activation=scaled_tanh, name="H2")(x)
+    x = PartialConv2D(H3_TABLE, activation=scaled_tanh, name="H3")(x)
+    x = Subsampling2D(activation=scaled_tanh, name="H4")(x)
+    if not include_top:
+        return _model(inputs, features_only(x, pooling), file, name)
+    x = _dense(layers.Flatten(name="flatten")(x), classes, "output", dtype="float32")
+    what = "scaled_tanh" if classifier_activation == DEFAULT else classifier_activation
+    return _model(inputs, classify(x, what, "predictions"), file, name)
+
+
+def digit_codes() -> np.ndarray:
+    """The ten digits' bitmaps as ±1, float32 (10, 84), row after row of 7 pixels, 12 rows each."""
+    rows = [line.split() for line in DIGIT_BITMAPS.split("\n") if line]
+    bitmaps = ["".join(row[digit] for row in rows) for digit in range(10)]
+    return np.array([[1.0 if dot == "#" else -1.0 for dot in bitmap] for bitmap in bitmaps], "float32")
+
+
+def _features_1998(inputs: Any) -> Any:
+    x = _conv(inputs, 6, "C1")
+    x = Subsampling2D(activation=scaled_tanh, name="S2")(x)
+    x = PartialConv2D(C3_TABLE, activation=scaled_tanh, name="C3")(x)
+    x = Subsampling2D(activation=scaled_tanh, name="S4")(x)
+    return _conv(x, 120, "C5")
+
+
+def _top_1998(x: Any, squash: Any, classes: int, classifier_activation: str | None) -> Any:
+    if classifier_activation not in (DEFAULT, None, "softmax"):
+        raise unknown("classifier_activation", classifier_activation, (None, "softmax"))
+    x = _dense(x, 84, "F6", activation=squash)
+    penalties = RBF(_codes(classes), name="output")(x)
+    return classify(penalties, "softmin" if classifier_activation == "softmax" else None, "predictions")
+
+
+def _features_modern(inputs: Any, squash: Any, pool: str) -> Any:
+    if pool not in _POOLS:
+        raise unknown("pool", pool, _POOLS)
+    x = layers.Conv2D(6, 5, activation=squash, name="conv1")(inputs)
+    x = _POOLS[pool](2, name="pool1")(x)
+    x = layers.Conv2D(16, 5, activation=squash, name="conv2")(x)
+    return _POOLS[pool](2, name="pool2")(x)
+
+
+def _top_modern(x: Any, squash: Any, classes: int, classifier_activation: str | None) -> Any:
+    x = layers.Dense(120, activation=squash, name="fc1")(x)
+    x = layers.Dense(84, activation=squash, name="fc2")(x)
+    x = layers.Dense(classes, dtype="float32", name="logits")(x)
+    what = "softmax" if classifier_activation == DEFAULT else classifier_activation
+    return classify(x, what, "predictions")
+
+
+def _conv(x: Any, maps: int, name: str) -> Any:
+    """An unpadded 5x5 convolution that squashes."""
+    return layers.Conv2D(maps, 5, activation=scaled_tanh, name=name, **_drawn(25 * x.shape[-1]))(x)
+
+
+def _dense(x: Any, units: int, name: str, **how: Any) -> Any:
+    """A fully connected layer."""
+    return layers.Dense(units, name=name, **_drawn(x.shape[-1]), **how)(x)
+
+
+def _drawn(fan_in: int) -> dict[str, FanInUniform]:
+    """Weights and biases drawn as the papers draw them."""
+    return {"kernel_initializer": FanInUniform(fan_in), "bias_initializer": FanInUniform(fan_in)}
+
+
+def _or(value: str | None, default: str) -> str:
+    return default if value is None else value
+
+
+def _codes(classes: int) -> np.ndarray:
+    """One code of 84 times ±1 for each class, float32 (classes, 84)."""
+    if classes == 10:
+        return digit_codes()
+    # RandomState, since NumPy freezes its stream: the same number of classes has the same codes for ever.
+    return np.random.RandomState(1998).choice([-1.0, 1.0], (classes, 84)).astype("float32")
+
+
+def _refuse_modern_switches(**switches: str | None) -> None:
+    for switch, value in switches.items():
+        if value is not None:
+            raise ValueError(
+                f"{switch}={value!r} contradicts version='1998', which subsamples and squashes as the paper "
+                f"does; leave {switch} out, or give version='modern'."
+            )
+
+
+def _check_top(
+    include_top: bool, pooling: str | None, classes: int, classifier_activation: str | None
+) -> None:
+    check_top(
+        include_top=include_top, pooling=pooling, classes=classes, default_classes=_CLASSES,
+        classifier_activation=classifier_activation,
+    )  # fmt: skip
+
+
+def _input(input_shape: Any, *, network: str, windows: list[tuple[int, int]], free_size: bool) -> Any:
+    require_channels_last()
+    smallest = smallest_size(windows)
+    shape = check_input_shape(input_shape, network=network, smallest=smallest, free_size=free_size)
+    return keras.Input(shape, name="image")
+
+
+def _model(inputs: Any, outputs: Any, weights: Path | None, name: str) -> keras.Model:
+    model = keras.Model(inputs, outputs, name=name)
+    if weights is not None:
+        model.load_weights(weights)
+    return model

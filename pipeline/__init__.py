@@ -1,0 +1,1 @@
+"""The production line: from images to a validated, pushed model with TFX."""

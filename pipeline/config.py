@@ -1,0 +1,125 @@
+"""One frozen configuration: options, TOML keys, fields and labels in the report are the same words."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from keras_cnns._checks import unknown
+from keras_cnns.recipes import Recipe, recipe_for
+from keras_cnns.registry import MODELS
+from pipeline.errors import BadInput
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def _option(default: Any, text: str, metavar: str | None = None, least: float | None = None) -> Any:
+    return field(default=default, metadata={"help": text, "metavar": metavar, "least": least})
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a run is asked to do; a None is filled in by `resolve`, from the data and the recipe."""
+
+    data: str = _option(
+        "digits", "data set: digits, a TFDS name, or a folder of class folders", "NAME|FOLDER"
+    )
+    data_dir: str | None = _option(None, "folder that holds prepared TFDS data sets", "FOLDER")
+    model: str = _option("lenet5", "network, a name that `python -m keras_cnns list` shows", "NAME")
+    epochs: int | None = _option(None, "passes over the training images (default: the recipe's)", "N", 1)
+    batch_size: int | None = _option(None, "images a step (default: the recipe's)", "N", 1)
+    learning_rate: float | None = _option(None, "at the first step (default: the recipe's)", "RATE", 0)
+    image_size: int | None = _option(
+        None, "side of the network's input (default: the network's)", "PIXELS", 1
+    )
+    fit: str | None = _option(None, "resize pictures to the input, or pad them (default: by the data)", "HOW")
+    test_share: float = _option(
+        0.2, "share held out for evaluation where the data has no test part", "SHARE", 0
+    )
+    min_accuracy: float | None = _option(
+        None, "accuracy that blesses a model (default: 0.95 for digits, 0.98 for mnist, or above guessing)",
+        "SHARE", 0,
+    )  # fmt: skip
+    max_drop: float = _option(0.01, "accuracy that a model may lose against the last blessed one", "SHARE", 0)
+    max_bad_images: int = _option(0, "unreadable images to leave out before the run is refused", "N", 0)
+    seed: int = _option(0, "of the split, the weights and the order", "N", 0)
+    output: str | None = _option(None, "folder of the run (default: runs/DATA-MODEL)", "FOLDER")
+    models: str = _option("models", "folder that models are pushed to", "FOLDER")
+    name: str | None = _option(None, "name of the pushed model (default: DATA-MODEL)", "NAME")
+
+    @property
+    def recipe(self) -> Recipe:
+        """The network's recipe with what this configuration changes."""
+        chosen = {"epochs": self.epochs, "batch_size": self.batch_size, "learning_rate": self.learning_rate}
+        given: dict[str, Any] = {key: value for key, value in chosen.items() if value is not None}
+        return dataclasses.replace(recipe_for(self.model), **given)
+
+
+def option_name(key: str) -> str:
+    """The command-line form of a field: `data_dir` is `--data-dir`."""
+    return "--" + key.replace("_", "-")
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The values of a TOML file, checked: unknown keys and wrong types are refused."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"--config {path}: there is no such file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadInput(f"--config {path}: {error}") from None
+    values.pop("made_with", None)
+    known = {one.name: one for one in fields(Config)}
+    for key, value in values.items():
+        if key not in known:
+            raise BadInput(f"--config {path}: {unknown('key', key, list(known))}")
+        wanted = kind(known[key].type)
+        if not isinstance(value, (int, float) if wanted is float else wanted) or isinstance(value, bool):
+            raise BadInput(f"--config {path}: {key} must be {wanted.__name__}, not {value!r}")
+    return values
+
+
+def kind(annotation: Any) -> type:
+    """The plain type of a field's annotation: `int | None` is int."""
+    return {"str": str, "int": int, "float": float}[str(annotation).split(" ")[0]]
+
+
+def check(config: Config) -> None:
+    """Refuse values that no run can have, before anything is started.
+
+    Raises:
+        BadInput: Names the option, what came and what is allowed.
+    """
+    if config.model not in MODELS:
+        raise BadInput(str(unknown("--model", config.model, list(MODELS))))
+    for one in fields(Config):
+        value, least = getattr(config, one.name), one.metadata["least"]
+        if value is not None and least is not None and value < least:
+            raise BadInput(f"{option_name(one.name)} must be at least {least}, not {value}")
+    for key in ("test_share", "min_accuracy", "max_drop"):
+        value = getattr(config, key)
+        if value is not None and value > 1:
+            raise BadInput(f"{option_name(key)} is a share between 0 and 1, not {value}")
+    if not 0 < config.test_share < 1:
+        raise BadInput(f"--test-share must lie between 0 and 1, not {config.test_share}")
+    if config.learning_rate == 0:
+        raise BadInput("--learning-rate must be above 0")
+    if config.fit not in (None, "resize", "pad"):
+        raise BadInput(str(unknown("--fit", config.fit, ["resize", "pad"])))
+    if config.name is not None and (not config.name or Path(config.name).name != config.name):
+        raise BadInput(f"--name is one folder name, not {config.name!r}")
+
+
+def to_toml(config: Config, versions: dict[str, str]) -> str:
+    """The text of `run.toml`: every value that is set, and what it was made with."""
+    import tomli_w
+
+    values = {key: value for key, value in dataclasses.asdict(config).items() if value is not None}
+    text = tomli_w.dumps({**values, "made_with": versions})
+    return "# Repeat this run: python -m pipeline run --config FILE, where FILE is this one.\n" + text

@@ -1,0 +1,129 @@
+"""What a person sees while the line runs: a line per step, drawn by rich."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.steps import STEPS
+
+_NAMES = list(STEPS.values())
+_WIDTH = 100
+
+
+class Screen:
+    """Draws the steps; silent when asked to be.
+
+    Args:
+        console: Where to draw; without a terminal there are plain lines and no movement.
+        silent: Draw nothing of the steps.
+    """
+
+    def __init__(self, console: Console, silent: bool = False) -> None:
+        self._console, self._silent = console, silent
+        self._live: Live | None = None
+        self.steps: list[dict[str, Any]] = []
+        self._running: str | None = None
+
+    @property
+    def running(self) -> str | None:
+        """The step that is under way."""
+        return self._running
+
+    def header(self, text: str) -> None:
+        """The run's first line."""
+        if not self._silent:
+            self._console.print(text, style="bold", highlight=False, soft_wrap=True)
+
+    def waits(self, text: str) -> None:
+        """Something lasts before the first step."""
+        self._draw(Spinner("dots", text=Text(f" {text}", style="dim")))
+
+    def starts(self, step: str) -> None:
+        """A step began."""
+        self._running = step
+        self._draw(self._moving(step, Text("…")))
+
+    def goes_on(self, facts: dict[str, Any]) -> None:
+        """How far the running step is: images of, or epoch, epochs, step, steps and accuracy."""
+        if self._running is None or self._silent or not self._console.is_terminal:
+            return
+        if "epoch" in facts:
+            done = facts["epoch"] - 1 + facts["step"] / max(1, facts["steps"])
+            text = f"epoch {facts['epoch']}/{facts['epochs']} · accuracy {facts['accuracy']:.3f}"
+            total = facts["epochs"]
+        else:
+            done, total = facts["images"], max(1, facts["of"])
+            text = f"{facts['images']:,} of {facts['of']:,} images"
+        grid = Table.grid(padding=(0, 1))
+        grid.add_row(ProgressBar(total=total, completed=done, width=16), Text(text))
+        self._draw(self._moving(self._running, grid))
+
+    def ends(self, step: str, detail: str, seconds: float, cached: bool) -> None:
+        """A step completed."""
+        self._running = None
+        self._note(step, detail, seconds, cached, "done")
+        self._line(step, detail, "cached" if cached else f"{seconds:.1f} s")
+
+    def fails(self) -> None:
+        """The running step failed; the reason is told at the end."""
+        if self._running:
+            self._note(self._running, "", 0.0, False, "failed")
+            self._line(self._running, "failed", "")
+        self._running = None
+        self.close()
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+    def all_steps(self) -> list[dict[str, Any]]:
+        """The steps for the report, those too that were not reached."""
+        reached = {one["name"] for one in self.steps}
+        rest = [
+            {"number": _NAMES.index(name) + 1, "name": name, "detail": "", "seconds": 0.0, "cached": False,
+             "state": "not run"}
+            for name in _NAMES
+            if name not in reached
+        ]  # fmt: skip
+        return [*self.steps, *rest]
+
+    def _note(self, step: str, detail: str, seconds: float, cached: bool, state: str) -> None:
+        self.steps.append(
+            {"number": _NAMES.index(step) + 1, "name": step, "detail": detail, "seconds": round(seconds, 2),
+             "cached": cached, "state": state}
+        )  # fmt: skip
+
+    def _line(self, step: str, detail: str, right: str) -> None:
+        self.close()
+        if self._silent:
+            return
+        left = f"{self._label(step)}{detail}"
+        gap = max(2, min(self._console.width, _WIDTH) - len(left) - len(right))
+        line = Text(left)
+        line.append(" " * gap + right if right else "", style="dim")
+        self._console.print(line, soft_wrap=True, highlight=False)
+
+    def _label(self, step: str) -> str:
+        return f" {_NAMES.index(step) + 1}/{len(_NAMES)}  {step:<14}"
+
+    def _moving(self, step: str, body: Any) -> Table:
+        grid = Table.grid()
+        grid.add_row(Text(self._label(step)), body)
+        return grid
+
+    def _draw(self, content: Any) -> None:
+        if self._silent or not self._console.is_terminal:
+            return
+        if self._live is None:
+            self._live = Live(console=self._console, transient=True, refresh_per_second=12)
+            self._live.start()
+        self._live.update(content)

@@ -1,0 +1,154 @@
+"""The pipeline as a pure function of its configuration; runners own paths and stores."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow_data_validation as tfdv
+from tfx import types
+from tfx.components.evaluator.component import Evaluator
+from tfx.components.example_validator.component import ExampleValidator
+from tfx.components.schema_gen.component import SchemaGen
+from tfx.components.statistics_gen.component import StatisticsGen
+from tfx.components.trainer.component import Trainer
+from tfx.dsl.compiler import compiler
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.orchestration import metadata
+from tfx.orchestration import pipeline as tfx_pipeline
+from tfx.proto import pusher_pb2, trainer_pb2
+from tfx.proto.orchestration import pipeline_pb2
+from tfx.types import standard_artifacts
+
+from keras_cnns.training.examples import LABEL, LABEL_TEXT
+from pipeline import code
+from pipeline.components.baseline import LastBlessedBefore
+from pipeline.components.example_gen import ImageExampleGen
+from pipeline.components.gate import Gate
+from pipeline.components.pusher import Pusher
+from pipeline.components.serving_check import ServingCheck
+from pipeline.config import Config
+from pipeline.evaluation import eval_config
+from pipeline.sources import Dataset
+
+# What ExampleGen looks at; the other options leave its examples in the cache.
+_DATA_OPTIONS = ("data", "data_dir", "test_share", "max_bad_images", "seed")
+# A push is an effect outside of the metadata store: Pusher itself sees whether the model is already there.
+_NEVER_CACHED = ("Pusher",)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a runner keeps what.
+
+    Attributes:
+        root: TFX's artifacts.
+        checkpoints: State of unfinished trainings.
+        models: Folder of the pushed model's versions.
+    """
+
+    root: Path
+    checkpoints: Path
+    models: Path
+
+
+def create_pipeline(
+    config: Config, dataset: Dataset, place: Place, *, beam: Sequence[str] = ()
+) -> tfx_pipeline.Pipeline:
+    """ExampleGen → StatisticsGen → SchemaGen → ExampleValidator → gate → Trainer → Evaluator → … → Pusher.
+
+    Args:
+        config: A configuration that `run.resolve` has filled in.
+        dataset: What `sources.inspect` says of its data.
+        place: The runner's folders.
+        beam: Options for Beam, such as its runner.
+    """
+    # Source names differ for each image, and a small set of pictures would become a domain of strings.
+    looked_at = tfdv.StatsOptions(feature_allowlist=[LABEL, LABEL_TEXT])
+    options = {key: getattr(config, key) for key in _DATA_OPTIONS}
+    examples = ImageExampleGen(
+        options, dataset, code.fingerprint("pipeline/sources.py", "pipeline/components/example_gen.py")
+    ).with_id("ImageExampleGen")
+    statistics = StatisticsGen(examples=examples.outputs["examples"], stats_options=looked_at)
+    schema = SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=True)
+    validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"])
+    gate = Gate(validator.outputs["anomalies"], code.fingerprint("pipeline/components/gate.py"))
+    trainer = Trainer(
+        run_fn="pipeline.trainer.run_fn",
+        examples=examples.outputs["examples"],
+        schema=schema.outputs["schema"],
+        train_args=trainer_pb2.TrainArgs(splits=["train"]),
+        eval_args=trainer_pb2.EvalArgs(splits=["test"]),
+        custom_config=_trainer_config(config, dataset, place),
+    )
+    trainer.add_upstream_node(gate)
+    baseline = Resolver(
+        strategy_class=LastBlessedBefore,
+        current=trainer.outputs["model"],
+        model=types.Channel(type=standard_artifacts.Model),
+        model_blessing=types.Channel(type=standard_artifacts.ModelBlessing),
+    ).with_id("Baseline")
+    evaluator = Evaluator(
+        examples=examples.outputs["examples"],
+        example_splits=["test"],
+        model=trainer.outputs["model"],
+        baseline_model=baseline.outputs["model"],
+        eval_config=eval_config(config, dataset),
+    )
+    serving_check = ServingCheck(
+        model=trainer.outputs["model"],
+        model_run=trainer.outputs["model_run"],
+        code=code.fingerprint("pipeline/components/serving_check.py", "pipeline/components/serving_probe.py"),
+    )
+    serving_check.add_upstream_node(evaluator)  # in the order in which people read it
+    pusher = Pusher(
+        model=trainer.outputs["model"],
+        model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=serving_check.outputs["blessing"],
+        push_destination=pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(place.models))
+        ),
+    )
+    return tfx_pipeline.Pipeline(
+        pipeline_name=str(config.name),
+        pipeline_root=str(place.root),
+        components=[
+            examples, statistics, schema, validator, gate, trainer, baseline, evaluator, serving_check, pusher,
+        ],
+        enable_cache=True,
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(
+            str(place.root.parent / "metadata.db")
+        ),
+        beam_pipeline_args=list(beam),
+    )  # fmt: skip
+
+
+def compile_pipeline(pipeline: tfx_pipeline.Pipeline) -> pipeline_pb2.Pipeline:
+    """TFX's intermediate representation, with caching off where a step acts outside of the store."""
+    ir = compiler.Compiler().compile(pipeline)
+    for node in ir.nodes:
+        if node.pipeline_node.node_info.id in _NEVER_CACHED:
+            node.pipeline_node.execution_options.caching_options.enable_cache = False
+    return ir
+
+
+def _trainer_config(config: Config, dataset: Dataset, place: Place) -> dict:
+    """What the training depends on; the code's fingerprint keeps an edited network out of the cache."""
+    if config.image_size is None or config.fit is None:
+        raise ValueError("image_size and fit must be resolved before the pipeline is built")
+    recipe = config.recipe
+    return {
+        "model": config.model,
+        "data": config.data,
+        "seed": config.seed,
+        "recipe": dataclasses.asdict(recipe),
+        "preprocess": {
+            "height": config.image_size, "width": config.image_size, "channels": dataset.channels,
+            "fit": config.fit, "low": recipe.low, "high": recipe.high,
+        },
+        "checkpoints": str(place.checkpoints),
+        "versions": code.versions(),
+        "code": code.fingerprint("keras_cnns", "pipeline/worker.py", "pipeline/trainer.py"),
+    }  # fmt: skip

@@ -1,0 +1,132 @@
+"""The process that runs the pipeline. `pipeline.run` starts it and listens; TFX and Beam live only here."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline import lean, progress, workers
+from pipeline.errors import BadInput, Stopped
+
+
+def main() -> None:
+    """Import everything, wait for the request, run the line, and end with its exit code."""
+    progress.open_pipe(int(sys.argv[1]))
+    workers.prepare("train", os.environ)
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # only the training process may hold a GPU
+    lean.components_one_by_one()
+    with lean.imports():
+        from pipeline import outcome  # noqa: F401  # brings TFX, Beam, TFDV and TFMA
+    request = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    workers.prepare("serve")
+    code = 0
+    try:
+        run(request)
+    except BadInput as error:
+        progress.send("failed", sentence=str(error), code=2)
+        code = 2
+    except Stopped as error:
+        progress.send("failed", sentence=str(error), code=1)
+        code = 1
+    except Exception as error:
+        traceback.print_exc()
+        progress.send("failed", sentence=_first_line(error), code=1)
+        code = 1
+    finally:
+        workers.dismiss("train")
+        workers.dismiss("serve")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # TFX's libraries may crash while the interpreter takes itself down
+
+
+def run(request: dict[str, Any]) -> None:
+    """Build the pipeline of a request and run its nodes one after the other.
+
+    Args:
+        request: `config` (resolved), `dataset`, `output` and `models` (absolute).
+    """
+    from pipeline import graph, outcome
+    from pipeline.config import Config
+    from pipeline.sources import Dataset
+
+    found = request["dataset"]
+    dataset = Dataset(**{**found, "classes": tuple(found["classes"]), "splits": tuple(found["splits"])})
+    config = Config(**request["config"])
+    output = Path(request["output"])
+    place = graph.Place(output / "tfx", output / "checkpoints", Path(request["models"]))
+    pipeline = graph.create_pipeline(config, dataset, place, beam=["--runner=FnApiRunner"])
+    teller = outcome.Teller(config, dataset, output)
+    _runner()(teller).run_with_ir(graph.compile_pipeline(pipeline))
+    teller.finish()
+
+
+def _runner() -> type:
+    from tfx.dsl.compiler import constants
+    from tfx.orchestration import metadata
+    from tfx.orchestration.local import local_dag_runner, runner_utils
+    from tfx.orchestration.portable import launcher, runtime_parameter_utils
+    from tfx.proto.orchestration import pipeline_pb2
+
+    class Runner(local_dag_runner.LocalDagRunner):
+        """TFX's LocalDagRunner, which tells of each node and stops where one did not complete.
+
+        TFX's own loop returns normally when a node's inputs could not be resolved.
+        """
+
+        def __init__(self, teller: Any) -> None:
+            super().__init__()
+            self._teller = teller
+
+        def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: Any = None) -> None:
+            runtime_parameter_utils.substitute_runtime_parameter(
+                pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: datetime.now().isoformat()}
+            )
+            deployment = runner_utils.extract_local_deployment_config(pipeline)
+            store = deployment.metadata_connection_config
+            connection = getattr(store, store.WhichOneof("connection_config"))
+            for node in pipeline.nodes:
+                self._run_node(node.pipeline_node, pipeline, deployment, connection)
+
+        def _run_node(self, node: Any, pipeline: Any, deployment: Any, connection: Any) -> None:
+            node_id = node.node_info.id
+            began = time.perf_counter()
+            self._teller.starts(node_id)
+            execution = launcher.Launcher(
+                pipeline_node=node,
+                mlmd_connection=metadata.Metadata(connection),
+                pipeline_info=pipeline.pipeline_info,
+                pipeline_runtime_spec=pipeline.runtime_spec,
+                executor_spec=runner_utils.extract_executor_spec(deployment, node_id),
+                custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
+            ).launch()
+            if execution is None or not execution.execution_id:
+                raise RuntimeError(f"{node_id} was skipped: its inputs are not there")
+            with metadata.Metadata(connection) as held:
+                self._teller.ended(node_id, held.store, execution.execution_id, time.perf_counter() - began)
+
+    return Runner
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0]
+
+
+def _end_with_parent() -> None:
+    """The parent holds the other end of standard input; when it is gone, so is the reason to go on."""
+    sys.stdin.read()
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""What each node brought, read from its artifacts: a line for the terminal, a section for the report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import ml_metadata
+import tensorflow as tf
+from google.protobuf import text_format
+from ml_metadata import proto
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from keras_cnns.training import examples, reference
+from pipeline import evaluation, graph  # noqa: F401  # the line needs both, imported with the rest
+from pipeline.components import example_gen, gate, pusher, serving_check
+from pipeline.config import Config
+from pipeline.errors import Stopped
+from pipeline.progress import send
+from pipeline.sources import Dataset
+from pipeline.steps import STEPS
+
+_DONE = (proto.Execution.COMPLETE, proto.Execution.CACHED)
+
+
+class Teller:
+    """Tells the terminal of each node as it starts and ends, and collects the run's result.
+
+    Args:
+        config: The run's configuration, resolved.
+        dataset: Its data.
+        output: The run's folder; sample pictures and mistakes are copied into it.
+    """
+
+    def __init__(self, config: Config, dataset: Dataset, output: Path) -> None:
+        self._config, self._dataset, self._output = config, dataset, output
+        self._artifacts: dict[str, dict[str, Any]] = {}
+        self._result: dict[str, Any] = {}
+        self._executed = False
+
+    def starts(self, node: str) -> None:
+        """A node is about to run."""
+        if node in STEPS:
+            send("start", step=STEPS[node])
+
+    def ended(self, node: str, store: ml_metadata.MetadataStore, execution_id: int, seconds: float) -> None:
+        """A node returned: look up whether it completed, and what it made.
+
+        Raises:
+            Stopped: It did not complete.
+        """
+        [execution] = store.get_executions_by_id([execution_id])
+        if execution.last_known_state not in _DONE:
+            raise Stopped(f"{node} did not complete; the log says why")
+        self._artifacts[node] = _outputs(store, execution_id)
+        if node not in STEPS:
+            return
+        cached = execution.last_known_state == proto.Execution.CACHED
+        self._executed |= not cached and node != "Pusher"
+        describe = getattr(self, f"_{STEPS[node].replace(' ', '_')}")
+        send("done", step=STEPS[node], detail=describe(), seconds=seconds, cached=cached)
+
+    def finish(self) -> None:
+        """Send the result of the whole line."""
+        send("result", result={**self._result, "executed": self._executed})
+
+    def _examples(self) -> str:
+        artifact = self._artifacts["ImageExampleGen"]["examples"]
+        facts = example_gen.facts_of(artifact)
+        samples = self._output / "samples"
+        shutil.rmtree(samples, ignore_errors=True)
+        shutil.copytree(Path(artifact.uri) / "samples", samples)
+        self._result["dataset"] = facts
+        parts = [f"{part['count']:,} {name}" for name, part in facts["splits"].items()]
+        parts.append(f"{sum(example_gen.SHARDS.values())} shards")
+        if facts["bad"]:
+            parts.append(f"{len(facts['bad'])} unreadable left out")
+        return " · ".join(parts)
+
+    def _statistics(self) -> str:
+        splits = artifact_utils.decode_split_names(self._artifacts["StatisticsGen"]["statistics"].split_names)
+        return f"of the labels in {' and '.join(splits)}"
+
+    def _schema(self) -> str:
+        uri = self._artifacts["SchemaGen"]["schema"].uri
+        schema = text_format.Parse((Path(uri) / "schema.pbtxt").read_text(), schema_pb2.Schema())
+        return f"{len(schema.feature)} features"
+
+    def _validate(self) -> str:
+        anomalies = gate.anomalies_in(self._artifacts["ExampleValidator"]["anomalies"])
+        self._result["validation"] = {"anomalies": anomalies, "passed": True}
+        return ", ".join(one["feature"] for one in anomalies) or "no anomalies"
+
+    def _gate(self) -> str:
+        return "open"
+
+    def _train(self) -> str:
+        folder = Path(self._artifacts["Trainer"]["model_run"].uri)
+        facts = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+        recipe = {"model": self._config.model, **vars(self._config.recipe)}
+        self._result["training"] = {**facts, "recipe": recipe}
+        last = facts["history"][-1]
+        epochs = len(facts["history"])
+        return f"epoch {epochs}/{self._config.epochs} · accuracy {last['accuracy']:.3f}"
+
+    def _evaluate(self) -> str:
+        made = self._artifacts["Evaluator"]
+        blessed = made["blessing"].get_int_custom_property("blessed") == 1
+        threshold = evaluation.minimum(self._config, self._dataset)
+        classes = self._result["dataset"]["classes"]
+        found = evaluation.summary(Path(made["evaluation"].uri), classes, blessed, threshold)
+        found["mistakes"] = self._mistakes(classes)
+        if found["baseline"]:
+            found["baseline"]["version"] = self._version_of(self._artifacts["Baseline"]["model"])
+        self._result["evaluation"] = found
+        low, high = found["interval"]
+        sign = "≥" if found["accuracy"] >= threshold else "<"
+        worst = evaluation.worst_class(found)
+        text = f"accuracy {found['accuracy']:.3f} [{low:.3f}–{high:.3f}] {sign} {threshold:.3f}"
+        text += f" · worst class {worst['label']}: {worst['accuracy']:.2f}"
+        if found["baseline"]:
+            text += f" · last blessed {found['baseline']['accuracy']:.3f}"
+        return text
+
+    def _version_of(self, model: Any) -> str:
+        """The pushed version that a Model artifact became, for a person."""
+        folder = Path(path_utils.serving_model_path(model.uri))
+        for version in reversed(pusher.versions(Path(self._config.models) / str(self._config.name))):
+            if pusher.same(folder, version):
+                return f"{self._config.models}/{self._config.name}/{version.name}"
+        return "a model that is no longer among the pushed versions"
+
+    def _mistakes(self, classes: list[str]) -> list[dict[str, Any]]:
+        """Copy the most confident mistakes' pictures into the run's folder."""
+        run = Path(self._artifacts["Trainer"]["model_run"].uri)
+        worst = {one["index"]: one for one in evaluation.mistakes(run / reference.PREDICTIONS)}
+        folder = self._output / "mistakes"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        uri = Path(self._artifacts["ImageExampleGen"]["examples"].uri)
+        files = sorted(str(path) for path in (uri / "Split-test").iterdir())
+        for index, record in enumerate(examples.records(files).take(max(worst, default=-1) + 1)):
+            if index in worst:
+                feature = tf.train.Example.FromString(record.numpy()).features.feature
+                image = feature[examples.IMAGE].bytes_list.value[0]
+                suffix = "png" if image.startswith(b"\x89PNG") else "jpg"
+                (folder / f"{index}.{suffix}").write_bytes(image)
+                worst[index]["file"] = f"mistakes/{index}.{suffix}"
+        return [
+            {
+                "file": one["file"], "true": classes[one["true"]], "predicted": classes[one["predicted"]],
+                "probability": one["probability"],
+            }
+            for one in worst.values()
+        ]  # fmt: skip
+
+    def _serving_check(self) -> str:
+        folder = Path(self._artifacts["ServingCheck"]["blessing"].uri)
+        found = json.loads((folder / serving_check.RESULT).read_text(encoding="utf-8"))
+        self._result["serving"] = found
+        if found["why"]:
+            return found["why"]
+        return (
+            f"{len(found['signatures'])} signatures · equal to the trained model · "
+            f"{found['milliseconds']:.1f} ms an image"
+        )
+
+    def _push(self) -> str:
+        pushed = self._artifacts["Pusher"]["pushed_model"]
+        if not pushed.get_int_custom_property("pushed"):
+            self._result["pushed"] = None
+            return "nothing pushed"
+        self._result["pushed"] = pushed.get_string_custom_property("pushed_destination")
+        version = f"{self._config.models}/{self._config.name}/{Path(self._result['pushed']).name}"
+        return f"{version} is this model" if pushed.get_int_custom_property("already_there") else version
+
+
+def _outputs(store: ml_metadata.MetadataStore, execution_id: int) -> dict[str, Any]:
+    """One artifact for each output key of an execution."""
+    keys = {
+        event.artifact_id: event.path.steps[0].key
+        for event in store.get_events_by_execution_ids([execution_id])
+        if event.type == proto.Event.OUTPUT
+    }
+    artifacts = store.get_artifacts_by_id(list(keys))
+    types = {one.id: one for one in store.get_artifact_types()}
+    return {keys[one.id]: artifact_utils.deserialize_artifact(types[one.type_id], one) for one in artifacts}

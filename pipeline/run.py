@@ -1,0 +1,295 @@
+"""Run the line from a terminal: check, start the process that works, draw what it tells, sum up."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from keras_cnns.registry import MODELS
+from pipeline import code, report, sources
+from pipeline.config import Config, check, to_toml
+from pipeline.console import Screen
+from pipeline.errors import BadInput
+
+OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def run(config: Config, screen: Screen, command: str) -> tuple[dict[str, Any], int]:
+    """Run the whole line.
+
+    Args:
+        config: What is asked for.
+        screen: Where steps are drawn.
+        command: The command as it was typed, for the report.
+
+    Returns:
+        The result, as `result.json` holds it, and the exit code: 0 pushed or unchanged, 1 not blessed or
+        failed, 130 interrupted.
+
+    Raises:
+        BadInput: Nothing of the run is left behind.
+    """
+    began, started = time.monotonic(), datetime.now(timezone.utc)
+    check(config)
+    dataset = sources.inspect(config)
+    config = resolve(config, dataset)
+    output = Path(str(config.output))
+    with _run_folder(output) as fresh:
+        screen.header(
+            f"{dataset.title} · {dataset.images:,} images · {len(dataset.classes)} classes · "
+            f"{config.model} · {config.output}"
+        )
+        (output / "run.toml").write_text(to_toml(config, code.versions()), encoding="utf-8")
+        try:
+            result, exit_code = _listen(config, dataset, output, screen)
+        except BadInput:
+            if fresh:
+                shutil.rmtree(output, ignore_errors=True)
+            raise
+        result = _complete(result, exit_code, config, dataset, screen) | {
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - began, 1),
+            "command": command,
+        }
+        result["sentence"] = result["sentence"].format(seconds=f"{result['seconds']:.0f} s")
+        text = json.dumps(result, indent=1, ensure_ascii=False)
+        (output / "result.json").write_text(text, encoding="utf-8")
+        result["report"] = str(report.write(output))
+    return result, exit_code
+
+
+def resolve(config: Config, dataset: sources.Dataset) -> Config:
+    """The configuration with every default filled in, so that it repeats the run."""
+    name = config.name or f"{dataset.title}-{config.model}"
+    recipe = config.recipe
+    return dataclasses.replace(
+        config,
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        learning_rate=recipe.learning_rate,
+        image_size=config.image_size or MODELS[config.model].input_shape[0],
+        fit=config.fit or dataset.fit,
+        min_accuracy=dataset.min_accuracy if config.min_accuracy is None else config.min_accuracy,
+        output=config.output or f"runs/{dataset.title}-{config.model}",
+        name=name,
+    )
+
+
+@contextlib.contextmanager
+def _run_folder(output: Path) -> Iterator[bool]:
+    """Make and hold the run's folder; yields whether it is new.
+
+    Raises:
+        BadInput: It cannot be written, or another run is at work in it.
+    """
+    fresh = not output.exists()
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        held = (output / ".lock").open("w")
+    except OSError as error:
+        raise BadInput(f"--output {output}: cannot be written ({error.strerror})") from None
+    with held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise BadInput(f"--output {output}: another run is at work there") from None
+        yield fresh
+
+
+def _listen(
+    config: Config, dataset: sources.Dataset, output: Path, screen: Screen
+) -> tuple[dict[str, Any], int]:
+    """Start the working process and follow its events until it ends."""
+    request = {
+        "config": dataclasses.asdict(config), "dataset": dataclasses.asdict(dataset),
+        "output": str(output.resolve()), "models": str((Path(config.models) / str(config.name)).resolve()),
+    }  # fmt: skip
+    result: dict[str, Any] = {}
+    reads, writes = os.pipe()
+    with (output / "log.txt").open("w", encoding="utf-8") as log, _interruptible():
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.line", str(writes)],
+            stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=[writes], text=True,
+            env=_environment(), start_new_session=True,
+        )  # fmt: skip
+        os.close(writes)
+        try:
+            screen.waits("starting TFX")
+            assert process.stdin is not None  # a pipe was asked for
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+            with os.fdopen(reads, encoding="utf-8") as events:
+                for line in events:
+                    result |= _show(json.loads(line), screen)
+            exit_code = process.wait()
+        except KeyboardInterrupt:
+            exit_code = INTERRUPTED
+        finally:
+            screen.close()
+            _end(process)
+    if exit_code == BAD_INPUT:
+        raise BadInput(result["failed"])
+    if exit_code not in (OK, INTERRUPTED) and "failed" not in result:
+        how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
+        result["failed"] = f"the process that runs the line ended early ({how})"
+    return result, exit_code
+
+
+def _show(event: dict[str, Any], screen: Screen) -> dict[str, Any]:
+    """Draw one event; returns what it adds to the result."""
+    match event.pop("event"):
+        case "start":
+            screen.starts(event["step"])
+        case "progress":
+            screen.goes_on(event)
+        case "done":
+            screen.ends(**event)
+        case "failed":
+            return {"failed": event["sentence"]}
+        case "result":
+            return event["result"]
+    return {}
+
+
+def _complete(
+    result: dict[str, Any], exit_code: int, config: Config, dataset: sources.Dataset, screen: Screen
+) -> dict[str, Any]:
+    """The result with its outcome, its sentence and everything that the report names."""
+    step = screen.running
+    if exit_code != OK:
+        screen.fails()
+    failed = result.pop("failed", "")
+    if exit_code == INTERRUPTED:
+        outcome = "interrupted"
+        where = f" in {step}" if step else ""
+        sentence = f"interrupted{where} after {{seconds}}; the same command goes on from there"
+    elif exit_code != OK:
+        outcome = "failed"
+        sentence = f"{step or 'the run'} failed after {{seconds}}: {_braces(failed)}"
+    elif result["pushed"] is None:
+        outcome = "not blessed"
+        sentence = f"not blessed: {_braces(_why_not(result))}; nothing was pushed"
+    else:
+        outcome = "pushed" if result["executed"] else "unchanged"
+        sentence = (
+            "blessed and pushed in {seconds}" if result["executed"]
+            else "nothing changed: every step came from the cache, in {seconds}"
+        )  # fmt: skip
+    pushed = result.get("pushed")
+    result["pushed"] = _shown(Path(pushed)) if pushed else None
+    return {
+        "schema": 1, "name": str(config.name), "data": config.data, "model": config.model,
+        "outcome": outcome, "sentence": sentence, "output": str(config.output), **result,
+        "next": _next_command(result, config), "steps": screen.all_steps(), "versions": code.versions(),
+        "git": _git(), "config": {k: v for k, v in dataclasses.asdict(config).items() if v is not None},
+    }  # fmt: skip
+
+
+def _why_not(result: dict[str, Any]) -> str:
+    found, serving = result["evaluation"], result["serving"]
+    if found["accuracy"] < found["threshold"]:
+        return f"accuracy {found['accuracy']:.3f} is below --min-accuracy {found['threshold']:.3f}"
+    if not found["blessed"] and found["baseline"]:
+        return (
+            f"accuracy {found['accuracy']:.3f} is below the last blessed model's "
+            f"{found['baseline']['accuracy']:.3f} by more than --max-drop allows"
+        )
+    return serving["why"] or "the Evaluator gave no blessing"
+
+
+def _next_command(result: dict[str, Any], config: Config) -> str:
+    """A command that works as printed, in the shell that this one came from."""
+    samples = result.get("dataset", {}).get("samples", [])
+    if result["pushed"] and samples:
+        words = ["predict", f"{config.models}/{config.name}", f"{config.output}/{samples[0]['file']}"]
+    else:
+        words = ["run", "--config", f"{config.output}/run.toml"]
+    return shlex.join([python(), "-m", "pipeline", *words])
+
+
+def python() -> str:
+    """What to type for this very interpreter: `python` where that is it, else its path."""
+    found = shutil.which("python")
+    if found and Path(found).parent.resolve() == Path(sys.executable).parent.resolve() and _from_shell():
+        return "python"
+    return _shown(Path(sys.executable), resolve=False)
+
+
+def _from_shell() -> bool:
+    """Whether PATH is the shell's own: scripts/start puts the environment in front for one command only."""
+    return "KERAS_CNNS_STARTED" not in os.environ
+
+
+def _shown(path: Path, resolve: bool = True) -> str:
+    """A path as a person would type it here."""
+    absolute = path.resolve() if resolve else path.absolute()
+    with contextlib.suppress(ValueError):
+        return str(absolute.relative_to(Path.cwd()))
+    return str(absolute)
+
+
+def _git() -> dict[str, Any] | None:
+    """Revision of the checkout, and whether it had changes."""
+    root = Path(__file__).parent
+
+    def ask(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+
+    try:
+        return {
+            "revision": ask("rev-parse", "--short=12", "HEAD"),
+            "dirty": bool(ask("status", "--porcelain")),
+        }
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _environment() -> dict[str, str]:
+    return {
+        **os.environ,
+        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+    }
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """A polite end (SIGTERM) is treated as Ctrl-C."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Take the working process and its workers down, if they still are."""
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _braces(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")

@@ -1,0 +1,83 @@
+"""The process that trains: TensorFlow and Keras only, neither TFX nor Beam. See `pipeline.workers`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from pipeline import lean
+from pipeline.errors import BadInput
+
+
+def main() -> None:
+    """Import, wait for a request, train, export, answer."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)  # what frameworks print belongs to the log
+    with lean.imports(without=lean.KERAS_EXTRAS):
+        from keras_cnns.training import export, fit, reference  # noqa: F401
+    line = sys.stdin.readline()
+    if not line:
+        return
+    try:
+        done = train(json.loads(line), lambda event: answers.write(json.dumps(event) + "\n"))
+        answer: dict[str, Any] = {"done": done}
+    except Exception as error:
+        traceback.print_exc()
+        text = str(error) or type(error).__name__
+        answer = {"failed": text, "bad_input": isinstance(error, BadInput)}
+    answers.write(json.dumps(answer) + "\n")
+
+
+def train(request: dict[str, Any], report: Any) -> dict[str, Any]:
+    """Do what a request says: `task`, `export_to`, `run_folder`, `checkpoints`, `recipe`.
+
+    Returns:
+        history, images_per_second, device, parameters.
+    """
+    from keras_cnns.recipes import Recipe
+    from keras_cnns.training import export, fit, reference
+    from keras_cnns.training.preprocess import Preprocess
+
+    given = request["task"]
+    task = fit.Task(
+        model=given["model"], labels=tuple(given["labels"]), seed=given["seed"],
+        train_files=tuple(given["train_files"]), train_count=given["train_count"],
+        test_files=tuple(given["test_files"]), test_count=given["test_count"],
+        preprocess=Preprocess(**given["preprocess"]), recipe=Recipe(**given["recipe"]),
+    )  # fmt: skip
+    _check_network(task)
+    trained = fit.train(task, checkpoints=Path(request["checkpoints"]), report=report)
+    folder, run_folder = Path(request["export_to"]), Path(request["run_folder"])
+    export.export(
+        trained.model, folder, labels=task.labels, how=task.preprocess,
+        recipe={"model": task.model, "recipe": dataclasses.asdict(task.recipe), **request["recipe"]},
+    )  # fmt: skip
+    run_folder.mkdir(parents=True, exist_ok=True)
+    reference.write(folder / "model.keras", task, run_folder)
+    facts = {
+        "history": trained.history,
+        "images_per_second": trained.images_per_second,
+        "device": trained.device,
+        "parameters": trained.model.count_params(),
+    }
+    (run_folder / "training.json").write_text(json.dumps(facts), encoding="utf-8")
+    return facts
+
+
+def _check_network(task: Any) -> None:
+    """Have the builder refuse what it cannot build, such as an input that is too small."""
+    from keras_cnns.registry import create_model
+
+    try:
+        create_model(task.model, input_shape=task.preprocess.input_shape, classes=len(task.labels))
+    except ValueError as error:
+        raise BadInput(f"--model {task.model}: {error}") from None
+
+
+if __name__ == "__main__":
+    main()
