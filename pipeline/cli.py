@@ -19,9 +19,11 @@ from pipeline.errors import BadInput
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one sentence, with the nearest option or command."""
 
+    commands: tuple[argparse.ArgumentParser, ...] = ()
+
     def error(self, message: str) -> NoReturn:
         word = message.rsplit(":", 1)[-1].split()
-        known = [option for action in self._actions for option in action.option_strings]
+        known = [option for parser in (self, *self.commands) for option in parser._option_string_actions]
         close = nearest(word[0], known) if message.startswith("unrecognized") and word else None
         hint = f"; did you mean {close}?" if close else ""
         self.exit(2, f"{self.prog}: {message}{hint}\n")
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _build() -> argparse.ArgumentParser:
+def _build() -> _Parser:
     parser = _Parser(
         prog="python -m pipeline", allow_abbrev=False,
         description="From images to a validated, pushed classifier.",
@@ -74,6 +76,7 @@ def _build() -> argparse.ArgumentParser:
     predict.add_argument("--top", type=int, default=3, metavar="N", help="classes to name (default: 3)")
     predict.add_argument("--json", action="store_true", help="print JSON")
     predict.set_defaults(command=_predict)
+    parser.commands = (run, predict)
     return parser
 
 

@@ -24,6 +24,7 @@ MAX_PICTURES = 20  # of samples, and as many of mistakes: 40 on the page
 MAX_PICTURE_BYTES = 200_000
 FEW_CLASSES = 20  # up to here every class has its row and every cell its count
 MAX_CELLS = 200  # side of the dense matrix; more classes share cells
+WHOLE = 14  # letters of a name that stay in one line
 MAX_ROWS = 1000  # of a table that is folded away
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
@@ -153,17 +154,18 @@ def _table(
         for row in rows
     ]  # fmt: skip
     parts = (tag("caption", caption), tag("thead", head), tag("tbody", *body))
-    names = (row[header] for row in rows)
-    return _scroll(tag("table", *parts, class_=class_ or None, style=_room(names)))
+    names = [row[header] for row in rows]
+    return _scroll(tag("table", *parts, class_=_classes(class_, names)))
 
 
 def _scroll(table: Html) -> Html:
     return tag("div", table, class_="scroll")
 
 
-def _room(names: Iterable[str]) -> str:
-    """Keeps common names whole in a narrow window; only longer ones are broken."""
-    return f"--name: {min(12, max((len(name) for name in names if not isinstance(name, Html)), default=3))}ch"
+def _classes(own: str, names: Sequence[str]) -> str | None:
+    """Classes of a table; where all names of its rows are short, none of them is broken."""
+    whole = all(len(name) <= WHOLE and not isinstance(name, Html) for name in names)
+    return " ".join(filter(None, (own, "whole" if whole else ""))) or None
 
 
 def _head(column: Column) -> Html:
@@ -297,7 +299,7 @@ def ticks(low: float, high: float, count: int) -> tuple[float, ...]:
 
 
 def _labels(marks: Sequence[float]) -> list[str]:
-    decimals = max(0, -math.floor(math.log10(marks[1] - marks[0]) + 1e-9)) if len(marks) > 1 else 0
+    decimals = max(0, -math.floor(math.log10(marks[1] - marks[0]) + 1e-9))
     return [f"{mark:,.{decimals}f}" if decimals <= 4 else f"{mark:.2g}" for mark in marks]
 
 
@@ -326,34 +328,17 @@ def _strip(
 ) -> Html:
     """A share, its interval and what it is measured against, on a scale; the page says the same in words."""
     height, middle = (46, 14) if axis else (18, 9)
-    marks = [tag("line", x1="0", x2="100%", y1=middle, y2=middle, class_="rule")]
+    marks = [_stroke("0", "100%", middle, middle, "rule")]
     if axis:
         marks += [
             _axis_mark(scale, mark, label, middle)
             for mark, label in zip(scale.marks, _labels(scale.marks), strict=True)
         ]
     if _finite(threshold) is not None:
-        marks.append(
-            tag(
-                "line",
-                x1=scale.at(threshold),
-                x2=scale.at(threshold),
-                y1=middle - 9,
-                y2=middle + 9,
-                class_="threshold",
-            )
-        )
+        place = scale.at(threshold)
+        marks.append(_stroke(place, place, middle - 9, middle + 9, "threshold"))
     if interval:
-        marks.append(
-            tag(
-                "line",
-                x1=scale.at(interval[0]),
-                x2=scale.at(interval[1]),
-                y1=middle,
-                y2=middle,
-                class_="interval",
-            )
-        )
+        marks.append(_stroke(scale.at(interval[0]), scale.at(interval[1]), middle, middle, "interval"))
     if _finite(baseline) is not None:
         marks.append(tag("circle", cx=scale.at(baseline), cy=middle, r=4, class_="baseline"))
     if _finite(value) is not None:
@@ -361,10 +346,15 @@ def _strip(
     return tag("svg", *marks, class_="strip", width="100%", height=height, aria_hidden="true")
 
 
+def _stroke(x1: str, x2: str, y1: int, y2: int, class_: str) -> Html:
+    return tag("line", x1=x1, x2=x2, y1=y1, y2=y2, class_=class_)
+
+
 def _axis_mark(scale: Scale, mark: float, label: str, middle: int) -> Html:
     anchor = "start" if mark == scale.marks[0] else "end" if mark == scale.marks[-1] else "middle"
-    line = tag("line", x1=scale.at(mark), x2=scale.at(mark), y1=middle - 4, y2=middle + 4, class_="rule")
-    return join(line, tag("text", label, x=scale.at(mark), y=middle + 26, text_anchor=anchor))
+    place = scale.at(mark)
+    line = _stroke(place, place, middle - 4, middle + 4, "rule")
+    return join(line, tag("text", label, x=place, y=middle + 26, text_anchor=anchor))
 
 
 def _bar(value: float, largest: float, class_: str = "first") -> Html:
@@ -483,14 +473,10 @@ def heat_map(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> Html:
         ))
         for row_index, (label, row) in enumerate(zip(labels, counts, strict=True))
     ]  # fmt: skip
-    table = tag(
-        "table", tag("thead", head), tag("tbody", *rows),
-        class_="matrix long" if max(map(len, labels)) > 3 else "matrix",
-        style=_room(labels), aria_label="Confusion matrix",
-    )  # fmt: skip
-    return join(
-        tag("p", "Rows are true classes, columns predicted ones.", class_="note"), _scroll(table), SHADES
-    )
+    shape = _classes("matrix long" if max(map(len, labels)) > 3 else "matrix", labels)
+    parts = (tag("thead", head), tag("tbody", *rows))
+    table = _scroll(tag("table", *parts, class_=shape, aria_label="Confusion matrix"))
+    return join(tag("p", "Rows are true classes, columns predicted ones.", class_="note"), table, SHADES)
 
 
 SHADES = tag(
@@ -632,34 +618,44 @@ def _came_out(result: Part, folder: Path) -> Html:
     if counts:
         columns.append(_matrix(labels, counts, confusions))
     few = len(labels) <= 12
-    parts.append(tag("div", *columns, class_="columns" if few else "stack"))
+    parts.append(tag("div", *columns, class_="columns" if few else None))
     parts.append(_mistakes(found, folder))
     parts.append(_serving(result))
     return join(*parts)
 
 
 def _labels_of(result: Part, found: Part) -> list[str]:
-    named = [one["label"] for one in (found.get("per_class") or ())] or (result.get("dataset") or {}).get(
-        "classes", []
-    )
-    size = len(found.get("confusion") or named)
-    return [str(label) for label in named] if len(named) == size else [str(index) for index in range(size)]
+    """Names of the matrix's rows: the data set's classes, else those of the table, else numbers."""
+    classes = (result.get("dataset") or {}).get("classes") or ()
+    rated = [one["label"] for one in found.get("per_class") or ()]
+    size = len(found.get("confusion") or classes or rated)
+    named = next((names for names in (classes, rated) if len(names) == size), range(size))
+    return [str(name) for name in named]
 
 
 def _verdict(found: Part) -> str:
-    accuracy, threshold, baseline = found["accuracy"], found.get("threshold"), found.get("baseline")
     said = "Blessed" if found.get("blessed") else "Not blessed"
-    against = ""
-    if _finite(accuracy) is not None and _finite(threshold) is not None:
-        meets = "reaches" if accuracy >= threshold else "is below"
-        against = f": {_share(accuracy)} {meets} the {_share(threshold)} that was asked for"
-    if baseline:
-        change = accuracy - baseline["accuracy"]
-        how = (
-            "equal to" if round(change, 3) == 0 else f"{abs(change):.3f} {'above' if change > 0 else 'below'}"
-        )
-        return f"{said}{against}, and is {how} the last blessed model, {baseline['version']}."
-    return f"{said}{against}. There was no blessed model to compare it with."
+    accuracy, threshold = _finite(found.get("accuracy")), _finite(found.get("threshold"))
+    if accuracy is not None and threshold is not None:
+        meets = accuracy >= threshold
+        digits = 3 if meets or _share(accuracy) != _share(threshold) else 5
+        verb = "reaches" if meets else "is below"
+        said += f": {accuracy:.{digits}f} {verb} the {threshold:.{digits}f} asked for"
+    baseline = found.get("baseline")
+    if not baseline:
+        return f"{said}. There was no blessed model to compare it with."
+    return f"{said}. {_comparison(accuracy, baseline)}"
+
+
+def _comparison(accuracy: float | None, baseline: Part) -> str:
+    before = _finite(baseline["accuracy"])
+    last = f"the last blessed model, {baseline['version']}"
+    if accuracy is None or before is None:
+        return f"It cannot be compared with {last}."
+    change = round(accuracy - before, 3)
+    if not change:
+        return f"It equals {last}."
+    return f"It is {abs(change):.3f} {'above' if change > 0 else 'below'} {last}."
 
 
 def _weakest(found: Part, confusions: Sequence[tuple[str, str, int, int]]) -> list[str]:

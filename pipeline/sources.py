@@ -278,10 +278,10 @@ def _tfds_folder(config: Config) -> Path:
         raise BadInput(f"--data-dir {root}: there is no such folder")
     if name.split("/")[0] not in held:
         close = nearest(name, ["digits", *held])
+        hint = f" Did you mean {close}?" if close else ""
         raise BadInput(
-            f"--data {config.data} is not known{f'; did you mean {close}?' if close else ''}: "
-            f"it is digits, a folder of class folders, or a TFDS data set in {root} "
-            f"({', '.join(held) if held else 'none there'}; --data-dir names another folder)"
+            f"--data {config.data} is not known.{hint} Known: digits, a folder of class folders, and the TFDS "
+            f"data sets in {root} ({', '.join(held) if held else 'none'}; --data-dir names another folder)."
         )
     versions = [path for path in (root / name).iterdir() if (path / "dataset_info.json").is_file()]
     if version:

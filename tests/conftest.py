@@ -1,0 +1,44 @@
+"""One run of the main job, shared by all tests that look at what it leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from lines import Ran, pipeline
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which the main job ran."""
+    return tmp_path_factory.mktemp("main-job")
+
+
+@pytest.fixture(scope="session")
+def main_job(home: Path) -> Ran:
+    """The main job as README has it."""
+    ran = pipeline(home, "run")
+    assert ran.code == 0, ran.out + ran.err
+    return ran
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of class folders: colour pictures of three kinds, PNG and JPEG, of mixed sizes."""
+    import numpy as np
+    from PIL import Image
+
+    root = tmp_path_factory.mktemp("data") / "stripes"
+    dice = np.random.default_rng(0)
+    for kind in ("across", "down", "plain"):
+        (root / kind).mkdir(parents=True)
+        for index in range(30):
+            side = int(dice.integers(24, 60))
+            pixels = dice.integers(0, 60, (side, side, 3))
+            if kind == "across":
+                pixels[::6] += 180
+            if kind == "down":
+                pixels[:, ::6] += 180
+            suffix = "png" if index % 2 else "jpg"
+            Image.fromarray(pixels.astype("uint8")).save(root / kind / f"{index:02d}.{suffix}")
+    return root

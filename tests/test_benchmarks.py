@@ -1,0 +1,185 @@
+"""The arithmetic of the measurements, with quick commands in place of the slow ones."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import _pairs, startup
+from benchmarks import pipeline as pair
+
+ROOT = Path(__file__).parents[1]
+SLEEP = "import time; time.sleep({}); print({})"
+
+
+def times(name, *seconds, values=()):
+    return _pairs.Times(name, seconds, values)
+
+
+def quick(name, code, value=None):
+    return _pairs.Command(name, lambda _: _pairs.python("-S", "-c", code), value)
+
+
+def test_ratio_is_of_the_medians():
+    assert _pairs.ratio(times("ours", 9.0, 3.0, 2.0), times("theirs", 4.0, 1.0, 6.0)) == 0.75
+    assert times("one", 1.0, 4.0).median == 2.5
+
+
+def test_commands_run_in_turn_and_every_other_round_backwards(tmp_path, capsys):
+    log = tmp_path / "log"
+    commands = [quick(name, f"open({str(log)!r}, 'a').write({name!r})") for name in "ab"]
+    rows = _pairs.alternate(commands, rounds=3)
+    assert log.read_text() == "ba" + "ab" + "ba" + "ab"
+    assert [row.name for row in rows] == ["a", "b"]
+    assert [len(row.seconds) for row in rows] == [3, 3]
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 8
+    assert said[0].startswith("warm-up, not counted")
+    assert said[-1].startswith("round 3 of 3")
+
+
+def test_wall_time_and_value_are_the_processes():
+    slow, fast = _pairs.alternate(
+        [quick("slow", SLEEP.format(0.5, 1), float), quick("fast", "print(2)", float)], rounds=1
+    )
+    assert slow.median > 0.5
+    assert slow.values == (1.0,)
+    assert fast.values == (2.0,)
+
+
+def test_each_process_has_a_new_folder_that_is_removed(tmp_path):
+    seen = []
+
+    def arguments(folder):
+        assert not folder.exists()
+        seen.append(folder)
+        return _pairs.python("-S", "-c", f"import os; os.mkdir({str(folder)!r})")
+
+    _pairs.alternate([_pairs.Command("makes a folder", arguments)], rounds=2)
+    assert len(set(seen)) == 3
+    assert not any(folder.parent.exists() for folder in seen)
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "why"),
+    [
+        ("print('last words'); raise SystemExit(3)", None, "exit code 3"),
+        ("print('last words')", float, "could not convert string to float"),
+    ],
+)
+def test_a_failure_ends_the_measurement_with_its_last_words(code, value, why):
+    with pytest.raises(SystemExit, match=why) as caught:
+        _pairs.alternate([quick("broken", code, value)], rounds=1)
+    assert str(caught.value.code).startswith("last words\nbroken: ended with")
+
+
+@pytest.mark.parametrize("rounds", ["0", "-1", "many", "1.5"])
+def test_rounds_are_whole_and_positive(rounds, capsys):
+    with pytest.raises(SystemExit) as caught:
+        _pairs.parser("text", rounds=3).parse_args(["--rounds", rounds])
+    assert caught.value.code == 2
+    assert f"at least 1, not '{rounds}'" in capsys.readouterr().err
+
+
+def test_defaults_of_the_shared_options():
+    given = _pairs.parser("text", rounds=4).parse_args([])
+    assert (given.rounds, given.check) == (4, False)
+
+
+def test_table_has_each_time_the_median_and_each_different_value():
+    rows = [times("one", 1.0, 3.0, values=(0.97, 0.97)), times("other", 0.5, 0.25, values=(0.98, 0.96))]
+    head, *lines = [re.split(" {2,}", line) for line in _pairs.table(rows, "accuracy").splitlines()]
+    assert head == ["command", "seconds", "median", "accuracy"]
+    assert lines == [["one", "1.00 3.00", "2.00", "0.970"], ["other", "0.50 0.25", "0.38", "0.960 0.980"]]
+    assert "0.970" not in _pairs.table(rows)
+
+
+@pytest.mark.parametrize(
+    ("naps", "accuracies", "missed"),
+    [
+        ((0.6, 0.0), (0.96, 0.97), None),
+        ((0.0, 0.3), (0.96, 0.97), "the ratio is"),
+        ((0.6, 0.0), (0.94, 0.97), "bare TFX has an accuracy of 0.940"),
+        ((0.6, 0.0), (0.96, 0.94), "python -m pipeline run has an accuracy of 0.940"),
+    ],
+)
+def test_pipeline_prints_the_ratio_last(naps, accuracies, missed, monkeypatch, capsys):
+    def commands(epochs):
+        said = f"{accuracies[0]} accuracy, pushed", json.dumps({"evaluation": {"accuracy": accuracies[1]}})
+        return [
+            quick(pair.BARE, SLEEP.format(naps[0], repr(said[0])), pair.bare_accuracy),
+            quick(pair.OURS, SLEEP.format(naps[1], repr(said[1])), pair.our_accuracy),
+        ]
+
+    monkeypatch.setattr(pair, "_commands", commands)
+    assert pair.main(["--rounds", "1", "--check"]) == (missed is not None)
+    *_, before, last = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"\d+\.\d\d of the bare pipeline's wall time \(target 0\.75\)", last)
+    assert before.startswith(f"missed: {missed}") if missed else not before
+
+
+@pytest.mark.parametrize(("share", "sentences"), [(0.75, 0), (0.751, 1)])
+def test_the_target_itself_is_reached(share, sentences):
+    assert len(pair.missed(share, [times("bare", 1.0, values=(0.95,))])) == sentences
+
+
+def test_a_missed_target_is_an_error_only_for_check(capsys):
+    assert [_pairs.finish("1 figure", [], check) for check in (True, False)] == [0, 0]
+    assert [_pairs.finish("1 figure", ["too slow"], check) for check in (True, False)] == [1, 0]
+    assert capsys.readouterr().out.splitlines()[-2:] == ["missed: too slow", "1 figure"]
+
+
+def test_both_pipelines_get_the_same_epochs_and_a_folder_of_their_own(tmp_path):
+    bare, ours = (command.arguments(tmp_path / "run") for command in pair._commands(5))
+    assert bare[1:] == [str(ROOT / "benchmarks" / "bare_tfx.py"), str(tmp_path / "run"), "--epochs", "5"]
+    assert ours[1:4] == ["-m", "pipeline", "run"]
+    options = dict(zip(ours[5::2], ours[6::2], strict=True))
+    assert options["--epochs"] == "5"
+    assert options["--output"] == str(tmp_path / "run")
+    assert options["--models"] == str(tmp_path / "models")
+
+
+def test_accuracies_are_read_from_what_the_pipelines_print():
+    assert pair.bare_accuracy("noise\n0.9611 accuracy, pushed to models/1\n") == 0.9611
+    assert pair.our_accuracy(json.dumps({"evaluation": {"accuracy": 0.98}})) == 0.98
+
+
+@pytest.mark.parametrize("output", ["", "noise\n", "no newline", '{"outcome": "failed"}\n', "[1]\n"])
+@pytest.mark.parametrize("read", [pair.bare_accuracy, pair.our_accuracy])
+def test_a_missing_accuracy_is_said(output, read):
+    with pytest.raises(ValueError, match="printed no accuracy"):
+        read(output)
+
+
+@pytest.mark.parametrize(
+    ("answer", "added", "sentences"),
+    [(0.4, 0.03, 0), (1.0, 0.03, 1), (0.4, 0.11, 1), (1.2, 0.2, 2)],
+)
+def test_startup_has_both_targets_in_its_figure(answer, added, sentences):
+    answers = [times("quick", 0.1), times("slow", answer)]
+    assert startup.figure(answers, added) == (
+        f"slowest answer {answer:.2f} s, slow (target below 1 s); "
+        f"import keras_cnns adds {added * 1000:.0f} ms (target 100 ms)"
+    )
+    assert len(startup.missed(answers, added)) == sentences
+
+
+def test_startup_checks_what_it_measured(monkeypatch, capsys):
+    monkeypatch.setattr(startup, "KERAS", "import time")  # Keras itself takes many seconds
+    monkeypatch.setattr(startup, "OURS", "print(0.2)")
+    assert startup.main(["--rounds", "1", "--check"]) == 1
+    out = capsys.readouterr().out
+    assert all(f"python -m {module} {word}" in out for module, word in startup.ANSWERS)
+    assert out.splitlines()[-1].endswith("import keras_cnns adds 200 ms (target 100 ms)")
+
+
+@pytest.mark.parametrize("name", ["pipeline", "startup"])
+def test_scripts_answer_from_another_folder(name, tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), "--help"],
+        capture_output=True, text=True, check=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert "--check" in done.stdout

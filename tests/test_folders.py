@@ -1,0 +1,84 @@
+"""A folder of class folders through the whole line, and what a changed or broken picture does."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from lines import cached, pipeline
+
+
+@pytest.fixture(scope="module")
+def stripes(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict]:
+    """(home, data, result) of a first run on a copy of the photos."""
+    home = tmp_path_factory.mktemp("folder-job")
+    data = home / "stripes"
+    shutil.copytree(photos, data)
+    ran = pipeline(home, "run", "--data", data, "--epochs", 25, "--batch-size", 16, "--json")
+    assert ran.code == 0, ran.out + ran.err
+    return home, data, ran.json
+
+
+def test_a_folder_of_photos_goes_through_end_to_end(stripes: tuple[Path, Path, dict]) -> None:
+    home, _, result = stripes
+    assert result["outcome"] == "pushed"
+    assert result["dataset"]["classes"] == ["across", "down", "plain"]
+    assert result["dataset"]["images"] == 90
+    assert result["dataset"]["splits"]["test"]["per_class"] == [6, 6, 6]
+    assert result["dataset"]["formats"] == {"JPEG": 45, "PNG": 45}
+    assert result["config"]["min_accuracy"] == pytest.approx(1 / 3 + 0.01, abs=1e-4)
+    assert (home / result["pushed"] / "labels.txt").read_text() == "across\ndown\nplain\n"
+
+
+def test_its_model_answers_for_files_and_folders(stripes: tuple[Path, Path, dict]) -> None:
+    home, data, _ = stripes
+    ran = pipeline(
+        home, "predict", "models/stripes-lenet5", data / "plain", data / "down" / "00.jpg", "--json"
+    )
+    assert ran.code == 0, ran.err
+    assert len(ran.json) == 31
+    right = [row for row in ran.json[:30] if row["label"] == "plain"]
+    assert len(right) > 15
+    assert all(abs(sum(one["probability"] for one in row["classes"]) - 1) < 1e-4 for row in ran.json)
+
+
+def test_a_changed_image_is_not_served_from_the_cache(stripes: tuple[Path, Path, dict]) -> None:
+    home, data, _ = stripes
+    shutil.copy(data / "plain" / "01.png", data / "plain" / "03.png")
+    ran = pipeline(home, "run", "--data", data, "--epochs", 1, "--min-accuracy", 0, "--max-drop", 1, "--json")
+    assert ran.code == 0, ran.err
+    assert cached(ran.json) == set()
+
+
+def test_a_truncated_image_is_named_and_refused_or_left_out(photos: Path, tmp_path: Path) -> None:
+    data = tmp_path / "stripes"
+    shutil.copytree(photos, data)
+    whole = (data / "down" / "05.png").read_bytes()
+    (data / "down" / "05.png").write_bytes(whole[: len(whole) // 2])
+    (data / "plain" / "notes.jpg").write_text("not a picture")
+    ran = pipeline(tmp_path, "run", "--data", "stripes")
+    assert ran.code == 2
+    assert "2 images cannot be read, and --max-bad-images allows 0" in ran.err
+    assert "  down/05.png: truncated\n" in ran.err
+    assert "  plain/notes.jpg: not an image\n" in ran.err
+    assert "Traceback" not in ran.err
+    assert not (tmp_path / "runs" / "stripes-lenet5").exists()
+    assert not (tmp_path / "models").exists()
+
+    allowed = pipeline(
+        tmp_path,
+        "run",
+        "--data",
+        "stripes",
+        "--max-bad-images",
+        2,
+        "--epochs",
+        1,
+        "--min-accuracy",
+        0,
+        "--json",
+    )
+    assert allowed.code == 0, allowed.err
+    assert [one["path"] for one in allowed.json["dataset"]["bad"]] == ["down/05.png", "plain/notes.jpg"]
+    assert allowed.json["dataset"]["images"] == 89

@@ -1,0 +1,95 @@
+"""Names, the command line, and the errors of both."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from keras_cnns import create_model, list_models
+from keras_cnns import registry as rows
+from keras_cnns.__main__ import main
+from keras_cnns._checks import nearest, unknown
+
+
+def test_list_is_sorted_and_takes_wildcards():
+    assert list_models() == sorted(rows.MODELS)
+    assert list_models("lenet5_modern_*") == ["lenet5_modern_28_valid", "lenet5_modern_cifar"]
+    assert list_models("lenet[15]") == ["lenet1", "lenet5"]
+    assert list_models("vit*") == []
+
+
+def test_unknown_name_gives_the_nearest():
+    with pytest.raises(ValueError, match=r"model='lenet5_modrn' is not known. Did you mean 'lenet5_modern'"):
+        create_model("lenet5_modrn")
+
+
+def test_misspelt_argument_gives_the_nearest():
+    with pytest.raises(ValueError, match=r"argument='clases' is not known. Did you mean 'classes'"):
+        create_model("lenet5", clases=3)
+
+
+def test_what_makes_the_network_cannot_be_overridden():
+    with pytest.raises(ValueError, match="version='1998' contradicts the model 'lenet5_modern'"):
+        create_model("lenet5_modern", version="1998")
+    assert create_model("lenet5_modern", version="modern").count_params() == 61_706
+
+
+def test_overrides_reach_the_builder():
+    model = create_model("lenet5_modern", classes=3, input_shape=(28, 28, 1), name="mine")
+    assert (model.name, model.input_shape, model.output_shape) == ("mine", (None, 28, 28, 1), (None, 3))
+
+
+def test_nearest():
+    assert nearest("LeNet5", ["lenet1", "lenet5"]) == "lenet5"
+    assert nearest(48, [18, 34, 50, 101]) == "50"
+    assert nearest("zzz", ["lenet1"]) is None
+    assert nearest("x", []) is None
+
+
+def test_unknown_shortens_long_lists():
+    text = str(unknown("depth", 21, range(20, 60)))
+    assert text.startswith("depth=21 is not known. Did you mean 21? Known: 20, 21,") is True
+    assert text.endswith("38, 39 and 20 more.")
+    assert str(unknown("depth", "x", [1])) == "depth='x' is not known. Known: 1."
+
+
+def test_command_list(capsys):
+    assert main(["list", "lenet5*"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["name", "input", "paper"]
+    assert [line.split()[0] for line in lines[2:]] == list_models("lenet5*")
+    assert main(["list", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in data] == list_models()
+    assert data[0]["input_shape"] == [28, 28, 1]
+
+
+def test_command_show(capsys):
+    assert main(["show", "lenet5_1998"]) == 0
+    text = capsys.readouterr().out
+    row = next(line for line in text.splitlines() if line.startswith("C3"))
+    assert row.split() == ["C3", "PartialConv2D", "10", "×", "10", "×", "16", "1,516", "150,000", "14", "2"]
+    assert "60,000 trained parameters of 60,840 · 325,680 MACs an image" in text
+    assert main(["show", "lenet5_1998", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert (data["trainable_parameters"], data["macs"]) == (60_000, 325_680)
+    assert data["layers"][-1]["kind"] == "RBF"
+
+
+@pytest.mark.parametrize("command", ["show", "list"])
+def test_command_refuses_an_unknown_name_in_one_sentence(command, capsys):
+    assert main([command, "lenet6"]) == 2
+    streams = capsys.readouterr()
+    assert streams.out == ""
+    assert streams.err.startswith("keras_cnns: model='lenet6' is not known. Did you mean 'lenet5'?")
+    assert streams.err.count("\n") == 1
+
+
+def test_list_and_errors_come_without_keras():
+    code = (
+        "import sys; from keras_cnns.__main__ import main; "
+        "codes = main(['list']), main(['show', 'x']); print(codes, 'keras' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "(0, 2) False"
