@@ -115,7 +115,8 @@ def create_pipeline(
         pipeline_name=str(config.name),
         pipeline_root=str(place.root),
         components=[
-            examples, statistics, schema, validator, gate, trainer, baseline, evaluator, serving_check, pusher,
+            examples, statistics, schema, validator, gate, trainer, baseline, evaluator,
+            serving_check, pusher,
         ],
         enable_cache=True,
         metadata_connection_config=metadata.sqlite_metadata_connection_config(

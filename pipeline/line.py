@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline import lean, progress, workers
+from pipeline import lanes, lean, progress, workers
 from pipeline.errors import BadInput, Stopped
 
 
@@ -24,6 +24,7 @@ def main() -> None:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # only the training process may hold a GPU
     lean.components_one_by_one()
     with lean.imports():
+        lanes.complete_tfma()
         from pipeline import outcome  # noqa: F401  # brings TFX, Beam, TFDV and TFMA
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -184,7 +184,7 @@ def _outputs(store: ml_metadata.MetadataStore, execution_id: int) -> dict[str, A
     keys = {
         event.artifact_id: event.path.steps[0].key
         for event in store.get_events_by_execution_ids([execution_id])
-        if event.type == proto.Event.OUTPUT
+        if event.type in (proto.Event.OUTPUT, proto.Event.INTERNAL_OUTPUT)  # the latter by resolvers
     }
     artifacts = store.get_artifacts_by_id(list(keys))
     types = {one.id: one for one in store.get_artifact_types()}

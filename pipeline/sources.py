@@ -280,8 +280,8 @@ def _tfds_folder(config: Config) -> Path:
         close = nearest(name, ["digits", *held])
         hint = f" Did you mean {close}?" if close else ""
         raise BadInput(
-            f"--data {config.data} is not known.{hint} Known: digits, a folder of class folders, and the TFDS "
-            f"data sets in {root} ({', '.join(held) if held else 'none'}; --data-dir names another folder)."
+            f"--data {config.data} is not known.{hint} Known: digits, a folder of class folders, and the "
+            f"TFDS data sets in {root} ({', '.join(held) or 'none'}; --data-dir names another folder)."
         )
     versions = [path for path in (root / name).iterdir() if (path / "dataset_info.json").is_file()]
     if version:

@@ -6,10 +6,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from contract import CONTRACTS, FAMILIES
 
 from keras_cnns import create_model, list_models
 from keras_cnns.analysis import counts
-from tests.contract import CONTRACTS, FAMILIES
 
 GOLDEN = Path(__file__).parents[2] / "shared" / "golden.json"
 

@@ -160,7 +160,12 @@ def test_ctrl_c_leaves_a_folder_that_the_next_run_goes_on_from(tmp_path: Path) -
         sys.executable, "-m", "pipeline", "run", "--epochs", "40", "--min-accuracy", "0.5",
     ]  # fmt: skip
     process = subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # CI may ignore it
     )
     states = tmp_path / "runs" / "digits-lenet5" / "checkpoints"
     deadline = time.monotonic() + 300

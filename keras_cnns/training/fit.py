@@ -105,7 +105,7 @@ def train(task: Task, *, checkpoints: Path | None = None, report: Report = lambd
     history = _History(recipe.epochs, steps, report)
     callbacks: list[keras.callbacks.Callback] = [history, keras.callbacks.TerminateOnNaN()]
     if checkpoints is not None:
-        callbacks.append(keras.callbacks.BackupAndRestore(str(checkpoints)))
+        callbacks.append(keras.callbacks.BackupAndRestore(str(checkpoints), double_checkpoint=True))
     scores.fit(
         seen, epochs=recipe.epochs, steps_per_epoch=steps,
         validation_data=unseen, validation_steps=math.ceil(task.test_count / _TEST_BATCH),

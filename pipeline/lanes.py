@@ -1,0 +1,17 @@
+"""What differs between the lanes, all of it: Python 3.10 with TFX 1.16, Python 3.11 to 3.13 with TFX 1.21."""
+
+from __future__ import annotations
+
+
+def complete_tfma() -> None:
+    """Let `tfma.EvalConfig` and its kin be found where TFMA no longer exports them.
+
+    TFMA 0.52 keeps its configuration messages in `proto.config_pb2` alone. TFX 1.21 puts most of them back as
+    it imports all of its components at once, which `pipeline.lean` avoids.
+    """
+    import tensorflow_model_analysis as tfma
+    from tensorflow_model_analysis.proto import config_pb2
+
+    for name in config_pb2.DESCRIPTOR.message_types_by_name:
+        if not hasattr(tfma, name):
+            setattr(tfma, name, getattr(config_pb2, name))
