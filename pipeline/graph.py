@@ -12,7 +12,6 @@ from tfx import types
 from tfx.components.evaluator.component import Evaluator
 from tfx.components.example_validator.component import ExampleValidator
 from tfx.components.schema_gen.component import SchemaGen
-from tfx.components.statistics_gen.component import StatisticsGen
 from tfx.components.trainer.component import Trainer
 from tfx.dsl.compiler import compiler
 from tfx.dsl.components.common.resolver import Resolver
@@ -29,6 +28,7 @@ from pipeline.components.example_gen import ImageExampleGen
 from pipeline.components.gate import Gate
 from pipeline.components.pusher import Pusher
 from pipeline.components.serving_check import ServingCheck
+from pipeline.components.statistics_gen import StatisticsGen
 from pipeline.config import Config
 from pipeline.evaluation import eval_config
 from pipeline.sources import Dataset
