@@ -20,7 +20,7 @@ class MAPCriterion(keras.losses.Loss):
         rubbish: j. The paper says only that it is positive.
     """
 
-    def __init__(self, rubbish: float = 10.0, **kwargs: Any) -> None:
+    def __init__(self, rubbish: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**{"name": "map_criterion", **kwargs})
         self.rubbish = rubbish
 

@@ -16,10 +16,11 @@ class Recipe:
     """One way to train a network.
 
     Attributes:
-        optimizer: "adam" or "sgd" (with `momentum`, Nesterov off).
+        optimizer: "adam" (AdamW) or "sgd" (with `momentum`, Nesterov off).
         learning_rate: The rate at the first step.
         schedule: "cosine" falls to zero over the whole training, "constant" stays.
         momentum: Used by "sgd" alone.
+        weight_decay: Decoupled from the gradient, as AdamW has it; used by "adam" alone.
         batch_size: Images a step.
         epochs: Passes over the training images.
         loss: "crossentropy", or "map" for the criterion of LeCun et al. 1998, equation 9.
@@ -32,6 +33,7 @@ class Recipe:
     learning_rate: float = 1e-3
     schedule: str = "cosine"
     momentum: float = 0.9
+    weight_decay: float = 0.0
     batch_size: int = 64
     epochs: int = 12
     loss: str = "crossentropy"
@@ -42,6 +44,8 @@ class Recipe:
 
 _LENET_1998 = Recipe(
     learning_rate=2e-3,
+    weight_decay=0.02,
+    batch_size=32,
     loss="map",
     low=-0.1,
     high=1.175,

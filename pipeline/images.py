@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 
+_PNG_END = b"IEND\xaeB`\x82"
+
 
 @dataclass(frozen=True)
 class Look:
@@ -24,10 +26,23 @@ def look_at(data: bytes) -> Look:
             if picture.format not in ("PNG", "JPEG", "MPO"):
                 return Look(why=f"{picture.format}, not PNG or JPEG")
             picture.load()
+            if picture.format == "PNG":
+                _check_png(data)
             return Look(f"{picture.width}×{picture.height}", "PNG" if picture.format == "PNG" else "JPEG")
     except Picture.UnidentifiedImageError:
         return Look(why="not an image" if data else "empty file")
     except Picture.DecompressionBombError:
         return Look(why="more pixels than any photo has")
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, …
-        return Look(why="truncated" if "truncated" in str(error) else str(error) or type(error).__name__)
+        text = str(error) or type(error).__name__
+        return Look(why="truncated" if "truncated" in text.lower() else text)
+
+
+def _check_png(data: bytes) -> None:
+    """Refuse what TensorFlow's decoder refuses and Pillow's forgives: a missing end, a wrong checksum."""
+    from PIL import Image as Picture
+
+    if _PNG_END not in data:
+        raise OSError("truncated")
+    with Picture.open(io.BytesIO(data)) as picture:
+        picture.verify()

@@ -65,6 +65,7 @@ def run(config: Config, screen: Screen, command: str) -> tuple[dict[str, Any], i
             "seconds": round(time.monotonic() - began, 1),
             "command": command,
         }
+        exit_code = FAILED if result["outcome"] == "not blessed" else exit_code
         result["sentence"] = result["sentence"].format(seconds=f"{result['seconds']:.0f} s")
         text = json.dumps(result, indent=1, ensure_ascii=False)
         (output / "result.json").write_text(text, encoding="utf-8")

@@ -63,6 +63,7 @@ def train(request: dict[str, Any], report: Any) -> dict[str, Any]:
         "history": trained.history,
         "images_per_second": trained.images_per_second,
         "device": trained.device,
+        "resumed_after": trained.resumed_after,
         "parameters": trained.model.count_params(),
     }
     (run_folder / "training.json").write_text(json.dumps(facts), encoding="utf-8")

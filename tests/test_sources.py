@@ -100,13 +100,35 @@ def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
     [
         (b"", "empty file"),
         (b"hello", "not an image"),
-        (encoded()[:60], "truncated"),
+        (encoded((64, 64))[:-1], "truncated"),
         (encoded((64, 64), "JPEG")[:300], "truncated"),
         (encoded(form="BMP"), "BMP, not PNG or JPEG"),
     ],
 )
 def test_what_cannot_be_read_is_told(data: bytes, why: str) -> None:
     assert look_at(data).why == why
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+@pytest.mark.parametrize("cut", [0, 1, 2, 4, 12, 13, 20, 100, 400])
+def test_what_passes_can_be_decoded_by_tensorflow(form: str, cut: int) -> None:
+    import numpy as np
+    import tensorflow as tf
+
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 40, 3)).astype("uint8")
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, form)
+    data = buffer.getvalue()[: len(buffer.getvalue()) - cut]
+    passes = not look_at(data).why
+    assert passes == (cut == 0)
+    if passes:
+        assert tf.io.decode_image(data).shape == (40, 40, 3)
+
+
+def test_a_wrong_checksum_is_refused() -> None:
+    data = bytearray(encoded((64, 64)))
+    data[data.index(b"IDAT") + 8] ^= 0xFF
+    assert look_at(bytes(data)).why
 
 
 def test_a_good_picture_is_described() -> None:

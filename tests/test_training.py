@@ -48,7 +48,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.fixture(scope="module")
 def task(shards: list[str]) -> fit.Task:
-    recipe = dataclasses.replace(recipe_for("lenet5_modern"), epochs=4, batch_size=8)
+    recipe = dataclasses.replace(recipe_for("lenet5_modern"), epochs=8, batch_size=8, learning_rate=3e-3)
     return fit.Task(
         "lenet5_modern", ("dark", "bright"), tuple(shards), 50, tuple(shards), 50, HOW, recipe, seed=3
     )
@@ -124,7 +124,7 @@ def test_the_served_label_is_the_likeliest_class(exported: Path) -> None:
 
 def test_training_learns_and_tells_how(trained: fit.Trained, task: fit.Task) -> None:
     rows = trained.history
-    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
+    assert [row["epoch"] for row in rows] == list(range(1, 9))
     assert rows[-1]["val_accuracy"] == 1.0
     assert rows[0]["loss"] > rows[-1]["loss"]
     assert rows[-1]["learning_rate"] == pytest.approx(0, abs=1e-9), "the cosine schedule ends at zero"
@@ -169,9 +169,25 @@ def test_map_criterion_is_the_papers_equation_9() -> None:
 def test_a_loss_that_is_no_number_is_told(task: fit.Task) -> None:
     wild = dataclasses.replace(task.recipe, optimizer="sgd", learning_rate=1e30, schedule="constant")
     with pytest.raises(
-        FloatingPointError, match=r"no longer a number in epoch 1 of 4 at learning rate 1e\+30"
+        FloatingPointError, match=r"no longer a number in epoch 1 of 8 at learning rate 1e\+30"
     ):
         fit.train(dataclasses.replace(task, recipe=wild))
+
+
+def test_an_interrupted_training_goes_on_from_its_last_epoch(task: fit.Task, tmp_path: Path) -> None:
+    def stop_in_the_third_epoch(event: dict) -> None:
+        if event["epoch"] == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit.train(task, checkpoints=tmp_path / "state", report=stop_in_the_third_epoch)
+    seen = []
+    trained = fit.train(task, checkpoints=tmp_path / "state", report=seen.append)
+    assert trained.resumed_after == 2
+    assert [row["epoch"] for row in trained.history] == list(range(1, 9))
+    assert {event["epoch"] for event in seen} == set(range(3, 9))
+    assert trained.history[-1]["learning_rate"] == pytest.approx(0, abs=1e-9), "the schedule went on, too"
+    assert not (tmp_path / "state").exists()
 
 
 def test_the_longest_prefix_chooses_the_recipe() -> None:

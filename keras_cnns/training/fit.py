@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from keras_cnns.layers import RBF
 from keras_cnns.losses import MAPCriterion
 from keras_cnns.recipes import Recipe
 from keras_cnns.registry import create_model
-from keras_cnns.training import data
+from keras_cnns.training import checkpoint, data
 from keras_cnns.training.preprocess import Preprocess
 
 Report = Callable[[Mapping[str, Any]], None]
@@ -60,12 +61,14 @@ class Trained:
         history: One row an epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds.
         images_per_second: Training speed over all epochs after the first (which compiles), with validation.
         device: Where it ran, for a person.
+        resumed_after: The epoch after which an interrupted training was taken up again; 0 for none.
     """
 
     model: keras.Model
     history: list[dict[str, float]]
     images_per_second: float
     device: str
+    resumed_after: int
 
 
 def train(task: Task, *, checkpoints: Path | None = None, report: Report = lambda _: None) -> Trained:
@@ -98,16 +101,22 @@ def train(task: Task, *, checkpoints: Path | None = None, report: Report = lambd
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=False,
     )
+    history = _History(recipe.epochs, steps, report)
+    if checkpoints is not None:
+        history.rows += checkpoint.restore(scores, checkpoints)
+    start = len(history.rows)
     seen = data.batches(
-        task.train_files, task.train_count, how, batch_size=recipe.batch_size, shuffle=task.seed
+        task.train_files, task.train_count, how, batch_size=recipe.batch_size, shuffle=task.seed + start
     )
     unseen = data.batches(task.test_files, task.test_count, how, batch_size=_TEST_BATCH)
-    history = _History(recipe.epochs, steps, report)
     callbacks: list[keras.callbacks.Callback] = [history, keras.callbacks.TerminateOnNaN()]
     if checkpoints is not None:
-        callbacks.append(keras.callbacks.BackupAndRestore(str(checkpoints), double_checkpoint=True))
+        keep = checkpoint.save
+        callbacks.append(
+            keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: keep(scores, history.rows, checkpoints))
+        )
     scores.fit(
-        seen, epochs=recipe.epochs, steps_per_epoch=steps,
+        seen, epochs=recipe.epochs, initial_epoch=start, steps_per_epoch=steps,
         validation_data=unseen, validation_steps=math.ceil(task.test_count / _TEST_BATCH),
         callbacks=callbacks, verbose=0,
     )  # fmt: skip
@@ -116,7 +125,10 @@ def train(task: Task, *, checkpoints: Path | None = None, report: Report = lambd
             f"the loss is no longer a number in epoch {len(history.rows)} of {recipe.epochs} "
             f"at learning rate {recipe.learning_rate:g}; a smaller --learning-rate may help"
         )
-    return Trained(probabilities_model(scores), history.rows, history.speed(task.train_count), _device())
+    if checkpoints is not None:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    speed = history.speed(task.train_count, start)
+    return Trained(probabilities_model(scores), history.rows, speed, _device(), start)
 
 
 _TEST_BATCH = 256
@@ -147,7 +159,7 @@ def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
         rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)
     if recipe.optimizer == "sgd":
         return keras.optimizers.SGD(rate, momentum=recipe.momentum)
-    return keras.optimizers.Adam(rate)
+    return keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
 
 
 def _loss(recipe: Recipe) -> keras.losses.Loss:
@@ -194,9 +206,9 @@ class _History(keras.callbacks.Callback):
         self.rows.append({"epoch": epoch + 1, **row, "learning_rate": rate, "seconds": seconds})
         self._tell(self._steps, row.get("accuracy", 0.0))
 
-    def speed(self, images: int) -> float:
-        """Images a second, without the first epoch where there are more."""
-        rows = self.rows[1:] or self.rows
+    def speed(self, images: int, start: int) -> float:
+        """Images a second after epoch `start`, without the next epoch where there are more."""
+        rows = self.rows[start + 1 :] or self.rows[-1:]
         return images * len(rows) / sum(row["seconds"] for row in rows) if rows else 0.0
 
     def _tell(self, step: int, accuracy: float) -> None:
