@@ -157,7 +157,7 @@ def run_fn(fn_args: tfx.components.FnArgs) -> None:
     scores = keras.Model(network.input, keras.ops.negative(network.output))  # RBF units give penalties
     rate = keras.optimizers.schedules.CosineDecay(RECIPE.learning_rate, fn_args.train_steps)
     scores.compile(
-        optimizer=keras.optimizers.Adam(rate),
+        optimizer=keras.optimizers.AdamW(rate, weight_decay=RECIPE.weight_decay),
         loss=MAPCriterion(),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
     )

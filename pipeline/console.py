@@ -14,7 +14,7 @@ from rich.text import Text
 from pipeline.steps import STEPS
 
 _NAMES = list(STEPS.values())
-_WIDTH = 100
+_WIDTH = 96
 
 
 class Screen:
@@ -107,7 +107,8 @@ class Screen:
         if self._silent:
             return
         left = f"{self._label(step)}{detail}"
-        gap = max(2, min(self._console.width, _WIDTH) - len(left) - len(right))
+        width = min(self._console.width, _WIDTH) if self._console.is_terminal else _WIDTH
+        gap = max(2, width - len(left) - len(right))
         line = Text(left)
         line.append(" " * gap + right if right else "", style="dim")
         self._console.print(line, soft_wrap=True, highlight=False)

@@ -25,11 +25,11 @@ class Ran:
         return json.loads(self.out)
 
 
-def pipeline(cwd: Path, *arguments: object, **environment: str) -> Ran:
+def pipeline(cwd: Path, *arguments: object, limit: int = 600, **environment: str) -> Ran:
     """`python -m pipeline ARGUMENTS` in a folder."""
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", *map(str, arguments)],
-        cwd=cwd, capture_output=True, text=True, timeout=600, env={**os.environ, **environment},
+        cwd=cwd, capture_output=True, text=True, timeout=limit, env={**os.environ, **environment},
     )  # fmt: skip
     return Ran(done.returncode, done.stdout, done.stderr)
 

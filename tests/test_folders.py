@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
 from lines import cached, pipeline
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+CIFAR = ("airplane", "frog", "ship")
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +86,35 @@ def test_a_truncated_image_is_named_and_refused_or_left_out(photos: Path, tmp_pa
     assert allowed.code == 0, allowed.err
     assert [one["path"] for one in allowed.json["dataset"]["bad"]] == ["down/05.png", "plain/notes.jpg"]
     assert allowed.json["dataset"]["images"] == 89
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (SHARED / "tfds").is_dir(), reason="the shared MNIST is not here")
+def test_mnist_reaches_the_accuracy_of_its_time_in_one_command(tmp_path: Path) -> None:
+    """At least 98.9 %; LeCun et al. 1998, section III-B, print an error of 0.95 %."""
+    ran = pipeline(tmp_path, "run", "--data", "mnist", "--data-dir", SHARED / "tfds", "--json", limit=3600)
+    assert ran.code == 0, ran.err
+    assert ran.json["evaluation"]["count"] == 10_000
+    assert ran.json["evaluation"]["accuracy"] >= 0.989
+
+
+@pytest.mark.skipif(not (SHARED / "cifar10-jpeg.tar.xz").is_file(), reason="the shared CIFAR-10 is not here")
+def test_real_jpegs_with_their_own_train_and_test_parts(tmp_path: Path) -> None:
+    """The first CIFAR-10 pictures of three classes, from the archive as a user would unpack it."""
+    wanted = dict.fromkeys((f"{part}/{kind}" for part in ("train", "test") for kind in CIFAR), 0)
+    with tarfile.open(SHARED / "cifar10-jpeg.tar.xz") as archive:
+        for member in archive:
+            folder = "/".join(member.name.split("/")[-3:-1])
+            if member.isfile() and wanted.get(folder, 60) < 60:
+                wanted[folder] += 1
+                target = tmp_path / "cifar" / folder / Path(member.name).name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(archive.extractfile(member).read())
+            if min(wanted.values()) == 60:
+                break
+    ran = pipeline(tmp_path, "run", "--data", "cifar", "--epochs", 15, "--json")
+    assert ran.code == 0, ran.out + ran.err
+    facts = ran.json["dataset"]
+    assert (facts["images"], facts["formats"], facts["sizes"]) == (360, {"JPEG": 360}, {"32×32": 360})
+    assert [part["count"] for part in facts["splits"].values()] == [180, 180]
+    assert ran.json["outcome"] == "pushed"

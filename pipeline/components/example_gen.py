@@ -147,10 +147,15 @@ def _looked_at(images: Iterable[tuple[str, sources.Image]]) -> Iterator[tuple[st
     """Each image with what decoding it shows; threads decode, since Pillow lets go of Python's lock there."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         stream = iter(images)
-        while some := list(itertools.islice(stream, 1024)):
-            looks = pool.map(look_at, [image.data for _, image in some])
-            for (split, image), look in zip(some, looks, strict=True):
-                yield split, image, look
+        while some := list(itertools.islice(stream, 4096)):
+            parts = [some[start : start + 256] for start in range(0, len(some), 256)]
+            for part, looks in zip(parts, pool.map(_look_at_all, parts), strict=True):
+                for (split, image), look in zip(part, looks, strict=True):
+                    yield split, image, look
+
+
+def _look_at_all(images: list[tuple[str, sources.Image]]) -> list[Look]:
+    return [look_at(image.data) for _, image in images]
 
 
 def _accepted(

@@ -70,7 +70,7 @@ def probe(model: str, reference: str) -> dict[str, Any]:
             difference = max(difference, float(np.abs(got - wanted[:size]).max()))
     return {
         "signatures": list(NAMES),
-        "max_difference": difference,
+        "max_difference": float(f"{difference:.1e}"),
         "milliseconds": latency(loaded.signatures["serve_bytes"], inputs["serve_bytes"]["image_bytes"][0]),
         "importable": [name for name in OURS if can_import(name)],
     }
@@ -85,7 +85,7 @@ def latency(serve_bytes: Any, image: bytes, calls: int = 20) -> float:
         began = time.perf_counter()
         serve_bytes(image_bytes=given)
         taken.append(1000 * (time.perf_counter() - began))
-    return statistics.median(taken)
+    return round(statistics.median(taken), 2)
 
 
 def can_import(name: str) -> bool:
