@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
+import math
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,7 @@ from keras_cnns._checks import unknown
 from keras_cnns.recipes import Recipe, recipe_for
 from keras_cnns.registry import MODELS
 from pipeline.errors import BadInput
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from pipeline.lanes import tomllib
 
 
 def _option(default: Any, text: str, metavar: str | None = None, least: float | None = None) -> Any:
@@ -108,11 +104,13 @@ def check(config: Config) -> None:
             raise BadInput(f"{option_name(key)} is a share between 0 and 1, not {value}")
     if not 0 < config.test_share < 1:
         raise BadInput(f"--test-share must lie between 0 and 1, not {config.test_share}")
-    if config.learning_rate == 0:
-        raise BadInput("--learning-rate must be above 0")
+    if config.learning_rate is not None and not 0 < config.learning_rate < math.inf:
+        raise BadInput(f"--learning-rate must be above 0, not {config.learning_rate}")
+    if config.seed >= 2**32:
+        raise BadInput(f"--seed must be below 2**32, not {config.seed}")
     if config.fit not in (None, "resize", "pad"):
         raise BadInput(str(unknown("--fit", config.fit, ["resize", "pad"])))
-    if config.name is not None and (not config.name or Path(config.name).name != config.name):
+    if config.name is not None and (Path(config.name).name != config.name or config.name in ("", "..")):
         raise BadInput(f"--name is one folder name, not {config.name!r}")
 
 

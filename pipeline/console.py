@@ -39,7 +39,7 @@ class Screen:
     def header(self, text: str) -> None:
         """The run's first line."""
         if not self._silent:
-            self._console.print(text, style="bold", highlight=False, soft_wrap=True)
+            self._console.print(Text(text, style="bold"), soft_wrap=True)
 
     def waits(self, text: str) -> None:
         """Something lasts before the first step."""

@@ -23,7 +23,7 @@ from tfx.types import standard_artifacts
 
 from keras_cnns.training.examples import LABEL, LABEL_TEXT
 from pipeline import code
-from pipeline.components.baseline import LastBlessedBefore
+from pipeline.components.baseline import LastBlessedOther
 from pipeline.components.example_gen import ImageExampleGen
 from pipeline.components.gate import Gate
 from pipeline.components.pusher import Pusher
@@ -35,6 +35,10 @@ from pipeline.sources import Dataset
 
 # What ExampleGen looks at; the other options leave its examples in the cache.
 _DATA_OPTIONS = ("data", "data_dir", "test_share", "max_bad_images", "seed")
+_DATA_CODE = (
+    "pipeline/sources.py", "pipeline/images.py", "pipeline/components/example_gen.py",
+    "pipeline/components/statistics_gen.py", "keras_cnns/training/examples.py",
+)  # fmt: skip
 # A push is an effect outside of the metadata store: Pusher itself sees whether the model is already there.
 _NEVER_CACHED = ("Pusher",)
 
@@ -68,11 +72,11 @@ def create_pipeline(
     # Source names differ for each image, and a small set of pictures would become a domain of strings.
     looked_at = tfdv.StatsOptions(feature_allowlist=[LABEL, LABEL_TEXT])
     options = {key: getattr(config, key) for key in _DATA_OPTIONS}
-    examples = ImageExampleGen(
-        options, dataset, code.fingerprint("pipeline/sources.py", "pipeline/components/example_gen.py")
-    ).with_id("ImageExampleGen")
+    examples = ImageExampleGen(options, dataset, code.fingerprint(*_DATA_CODE)).with_id("ImageExampleGen")
     statistics = StatisticsGen(examples=examples.outputs["examples"], stats_options=looked_at)
-    schema = SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=True)
+    schema = SchemaGen(
+        statistics=statistics.outputs["statistics"], infer_feature_shape=True, exclude_splits=["test"]
+    )
     validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"])
     gate = Gate(validator.outputs["anomalies"], code.fingerprint("pipeline/components/gate.py"))
     trainer = Trainer(
@@ -85,7 +89,7 @@ def create_pipeline(
     )
     trainer.add_upstream_node(gate)
     baseline = Resolver(
-        strategy_class=LastBlessedBefore,
+        strategy_class=LastBlessedOther,
         current=trainer.outputs["model"],
         model=types.Channel(type=standard_artifacts.Model),
         model_blessing=types.Channel(type=standard_artifacts.ModelBlessing),

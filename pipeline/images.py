@@ -30,7 +30,7 @@ def look_at(data: bytes) -> Look:
                 _check_png(data)
             return Look(f"{picture.width}×{picture.height}", "PNG" if picture.format == "PNG" else "JPEG")
     except Picture.UnidentifiedImageError:
-        return Look(why="not an image" if data else "empty file")
+        return Look(why="not an image" if data else "empty, or cannot be opened")
     except Picture.DecompressionBombError:
         return Look(why="more pixels than any photo has")
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, …

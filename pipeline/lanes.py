@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["complete_tfma", "tomllib"]
+
 
 def complete_tfma() -> None:
     """Let `tfma.EvalConfig` and its kin be found where TFMA no longer exports them.

@@ -176,7 +176,10 @@ class Teller:
             return "nothing pushed"
         self._result["pushed"] = pushed.get_string_custom_property("pushed_destination")
         version = f"{self._config.models}/{self._config.name}/{Path(self._result['pushed']).name}"
-        return f"{version} is this model" if pushed.get_int_custom_property("already_there") else version
+        if pushed.get_int_custom_property("already_there"):
+            return f"{version} is this model"
+        self._executed = True
+        return version
 
 
 def _outputs(store: ml_metadata.MetadataStore, execution_id: int) -> dict[str, Any]:

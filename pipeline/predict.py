@@ -36,8 +36,11 @@ def predict(model: Path, pictures: list[Path], top: int = 3) -> list[dict[str, A
 
     with lean.imports(without=lean.KERAS_EXTRAS):
         import tensorflow as tf
-    serve = tf.saved_model.load(str(folder)).signatures["serve_bytes"]
-    labels = (folder / "labels.txt").read_text(encoding="utf-8").splitlines()
+    try:
+        serve = tf.saved_model.load(str(folder)).signatures["serve_bytes"]
+        labels = (folder / "labels.txt").read_text(encoding="utf-8").splitlines()
+    except (OSError, KeyError, ValueError):
+        raise BadInput(f"{folder} is not a model that this line exported") from None
     rows = []
     for start in range(0, len(files), _BATCH):
         answers = serve(image_bytes=tf.constant(images[start : start + _BATCH]))["probabilities"].numpy()

@@ -41,25 +41,26 @@ def run(config: Config, screen: Screen, command: str) -> tuple[dict[str, Any], i
         failed, 130 interrupted.
 
     Raises:
-        BadInput: Nothing of the run is left behind.
+        BadInput: Of a new run nothing is left behind, unless its training was done already.
     """
     began, started = time.monotonic(), datetime.now(timezone.utc)
     check(config)
     dataset = sources.inspect(config)
     config = resolve(config, dataset)
     output = Path(str(config.output))
+    _check_models(Path(config.models))
     with _run_folder(output) as fresh:
         screen.header(
             f"{dataset.title} · {dataset.images:,} images · {len(dataset.classes)} classes · "
             f"{config.model} · {config.output}"
         )
-        (output / "run.toml").write_text(to_toml(config, code.versions()), encoding="utf-8")
         try:
             result, exit_code = _listen(config, dataset, output, screen)
         except BadInput:
-            if fresh:
+            if fresh and "train" not in [step["name"] for step in screen.steps]:
                 shutil.rmtree(output, ignore_errors=True)
             raise
+        (output / "run.toml").write_text(to_toml(config, code.versions()), encoding="utf-8")
         result = _complete(result, exit_code, config, dataset, screen) | {
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - began, 1),
@@ -97,7 +98,7 @@ def _run_folder(output: Path) -> Iterator[bool]:
     Raises:
         BadInput: It cannot be written, or another run is at work in it.
     """
-    fresh = not output.exists()
+    fresh = not output.exists() or (output.is_dir() and not any(output.iterdir()))
     try:
         output.mkdir(parents=True, exist_ok=True)
         held = (output / ".lock").open("w")
@@ -111,6 +112,15 @@ def _run_folder(output: Path) -> Iterator[bool]:
         yield fresh
 
 
+def _check_models(models: Path) -> None:
+    """Find out before the training whether there will be a place for the model."""
+    place = models.absolute()
+    while not place.exists():
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise BadInput(f"--models {models}: cannot be written")
+
+
 def _listen(
     config: Config, dataset: sources.Dataset, output: Path, screen: Screen
 ) -> tuple[dict[str, Any], int]:
@@ -121,7 +131,7 @@ def _listen(
     }  # fmt: skip
     result: dict[str, Any] = {}
     reads, writes = os.pipe()
-    with (output / "log.txt").open("w", encoding="utf-8") as log, _interruptible():
+    with (output / "log.txt").open("a", encoding="utf-8") as log, _interruptible():
         process = subprocess.Popen(
             [sys.executable, "-m", "pipeline.line", str(writes)],
             stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=[writes], text=True,

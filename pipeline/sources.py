@@ -35,7 +35,8 @@ class Dataset:
         channels: 1 for grey images, else 3.
         fingerprint: Changes when the data does, so that nothing stale comes from the cache.
         splits: Names of the data set's own parts, or empty where we split it.
-        largest_share: Share of the most frequent class, what constant guessing would reach.
+        largest_share: Share of the most frequent class, what constant guessing would reach; for TFDS, whose
+            labels lie in the examples, the share that equal classes would have.
         min_accuracy: Accuracy that blesses a model unless the configuration says otherwise.
         fit: "resize" or "pad" unless the configuration says otherwise.
     """
@@ -69,7 +70,7 @@ def inspect(config: Config) -> Dataset:
     """
     if config.data == "digits":
         found = _digits()
-    elif _is_folder(config.data):
+    elif config.data_dir is None and _is_folder(config.data):
         found = _folder(Path(config.data))
     else:
         found = _tfds(config)
@@ -98,7 +99,20 @@ def read(config: Config, dataset: Dataset) -> Iterator[tuple[str, Image]]:
     labels = dict(items)
     chosen = _own_splits(items, config.seed) if dataset.splits else _splits(items, config)
     for split, source in chosen:
-        yield split, Image(source, labels[source], (root / source).read_bytes())
+        yield split, Image(_printable(source), labels[source], _bytes_of(root / source))
+
+
+def _bytes_of(file: Path) -> bytes:
+    """What is in a file; nothing where it cannot be opened, so that it is named with the unreadable."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
+
+
+def _printable(path: str) -> str:
+    """A path whose name is no text, as Linux allows, in a form that can be written down."""
+    return path.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def _is_folder(data: str) -> bool:
@@ -167,7 +181,7 @@ def _image_files(root: Path, splits: Sequence[str]) -> list[tuple[str, os.stat_r
                 continue  # what lies beside the class folders has no class
             inside = Path(folder).relative_to(root).as_posix()
             found += [
-                (f"{inside}/{name}", Path(folder, name).stat())
+                (f"{inside}/{name}", Path(folder, name).lstat())
                 for name in names
                 if name.lower().endswith(SUFFIXES) and not name.startswith(".")
             ]

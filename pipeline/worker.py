@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import sys
 import traceback
 from pathlib import Path
@@ -67,6 +68,7 @@ def train(request: dict[str, Any], report: Any) -> dict[str, Any]:
         "parameters": trained.model.count_params(),
     }
     (run_folder / "training.json").write_text(json.dumps(facts), encoding="utf-8")
+    shutil.rmtree(request["checkpoints"], ignore_errors=True)
     return facts
 
 

@@ -19,7 +19,7 @@ from pipeline.errors import BadInput
 _PROBE = Path(__file__).parent / "components" / "serving_probe.py"
 COMMANDS = {
     "train": [sys.executable, "-m", "pipeline.worker"],
-    # Isolated (-I): neither the checkout nor the user's environment is on its path.
+    # Isolated (-I) from the user's environment; what is installed of ours, the probe itself blocks.
     "serve": [sys.executable, "-I", str(_PROBE)],
 }
 _waiting: dict[str, subprocess.Popen[str]] = {}

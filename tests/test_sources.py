@@ -98,7 +98,7 @@ def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"", "empty file"),
+        (b"", "empty, or cannot be opened"),
         (b"hello", "not an image"),
         (encoded((64, 64))[:-1], "truncated"),
         (encoded((64, 64), "JPEG")[:300], "truncated"),

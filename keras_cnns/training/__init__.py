@@ -1,6 +1,6 @@
 """Data, training and export with TensorFlow; usable without TFX.
 
-`keras_cnns.training.train(task)` does what the pipeline's Trainer does: it reads TFRecords of `tf.Example`s,
-trains a registered network by its recipe, and writes a servable model. TensorFlow is imported by the
-submodules, not here.
+`fit.train(task)` reads TFRecords of `tf.Example`s and trains a registered network by its recipe;
+`export.export(model, folder, …)` writes what can be served. The pipeline's Trainer calls the same two.
+TensorFlow is imported by the submodules, not here.
 """

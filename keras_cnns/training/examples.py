@@ -24,13 +24,12 @@ def to_example(image: bytes, label: int, label_text: str, source: str) -> bytes:
 
 
 def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-    """A batch of serialized examples, shape (n,), as {image: (n,) bytes, label: (n,), source: (n,)}."""
+    """A batch of serialized examples, shape (n,), as {image: (n,) bytes, label: (n,)}."""
     return tf.io.parse_example(
         serialized,
         {
             IMAGE: tf.io.FixedLenFeature([], tf.string),
             LABEL: tf.io.FixedLenFeature([], tf.int64),
-            SOURCE: tf.io.FixedLenFeature([], tf.string, default_value=""),
         },
     )
 

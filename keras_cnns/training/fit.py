@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -77,7 +76,7 @@ def train(task: Task, *, checkpoints: Path | None = None, report: Report = lambd
     Args:
         task: What to train on what, and how.
         checkpoints: A folder for the state after each epoch. An interrupted training that is called again
-            with the same folder goes on from there; a finished one leaves nothing in it.
+            with the same folder goes on from there; it is the caller's to remove.
         report: Called with {"epoch", "epochs", "step", "steps", "accuracy"} while training goes on.
 
     Returns:
@@ -125,8 +124,6 @@ def train(task: Task, *, checkpoints: Path | None = None, report: Report = lambd
             f"the loss is no longer a number in epoch {len(history.rows)} of {recipe.epochs} "
             f"at learning rate {recipe.learning_rate:g}; a smaller --learning-rate may help"
         )
-    if checkpoints is not None:
-        shutil.rmtree(checkpoints, ignore_errors=True)
     speed = history.speed(task.train_count, start)
     return Trained(probabilities_model(scores), history.rows, speed, _device(), start)
 

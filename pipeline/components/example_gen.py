@@ -27,7 +27,7 @@ FACTS = (
     "dataset.json"  # beside the splits: counts, sizes, formats and samples, for people and for the Trainer
 )
 _SAMPLES = 20
-_NAMED = 10  # unreadable images that the error names
+_NAMED = 50  # unreadable images that the error names
 
 
 class Executor(base_executor.BaseExecutor):

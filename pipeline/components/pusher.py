@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import filecmp
 import os
 import shutil
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
 from pipeline.errors import BadInput
+
+_A_DAY = 24 * 3600
 
 
 class Executor(tfx_executor.Executor):
@@ -78,6 +82,7 @@ def push(model: Path, models: Path) -> Path:
     incoming = models / f".incoming-{uuid.uuid4().hex}"
     try:
         models.mkdir(parents=True, exist_ok=True)
+        _sweep(models)
         shutil.copytree(model, incoming)
         _flush(incoming)
         return _take_number(incoming, models)
@@ -87,6 +92,8 @@ def push(model: Path, models: Path) -> Path:
         raise BadInput(f"--models {models}: {why}; nothing was pushed") from error
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            models.rmdir()  # succeeds only where nothing was pushed
 
 
 def _take_number(incoming: Path, models: Path) -> Path:
@@ -99,6 +106,14 @@ def _take_number(incoming: Path, models: Path) -> Path:
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise
+
+
+def _sweep(models: Path) -> None:
+    """Remove what a push left that was killed; one that is under way is younger."""
+    for left in models.glob(".incoming-*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _A_DAY:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def same(one: Path, other: Path) -> bool:

@@ -67,6 +67,8 @@ def probe(model: str, reference: str) -> dict[str, Any]:
         for size in sorted({1, min(3, count), count}):  # a batch is not to change an answer
             given = {key: tf.constant(value[:size]) for key, value in inputs[name].items()}
             got = loaded.signatures[name](**given)["probabilities"].numpy()
+            if not np.isfinite(got).all():
+                raise ValueError(f"{name} answers probabilities that are no numbers")
             difference = max(difference, float(np.abs(got - wanted[:size]).max()))
     return {
         "signatures": list(NAMES),
