@@ -136,6 +136,21 @@ def test_a_worse_model_than_the_last_blessed_one_is_not_pushed(home: Path, main_
     assert versions(home) == before
 
 
+def test_a_model_from_the_cache_is_compared_with_what_was_blessed_meanwhile(
+    home: Path, main_job: Ran
+) -> None:
+    poor = ("run", "--epochs", 1, "--min-accuracy", 0, "--json")
+    assert pipeline(home, *poor, "--max-drop", 1).json["outcome"] == "pushed"
+    good = pipeline(home, "run", "--json").json
+    assert "train" in cached(good)
+    assert good["outcome"] == "pushed", "the good model replaces the poor one, though it was trained before"
+    before = versions(home)
+    again = pipeline(home, *poor)
+    assert "train" in cached(again.json)
+    assert (again.code, again.json["outcome"]) == (1, "not blessed")
+    assert versions(home) == before
+
+
 def test_a_disk_that_fills_up_during_the_push_leaves_nothing(home: Path, main_job: Ran) -> None:
     small = home / "small"
     small.mkdir()
