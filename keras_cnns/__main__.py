@@ -28,7 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"keras_cnns: {error}", file=sys.stderr)
         return 2
-    print(text)
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
