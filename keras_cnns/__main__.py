@@ -7,10 +7,15 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from keras_cnns import __version__
 from keras_cnns._checks import unknown
 from keras_cnns.registry import MODELS, Entry, create_model, find, list_models
+
+if TYPE_CHECKING:
+    from keras_cnns.analysis.counts import Row
+    from keras_cnns.analysis.groups import Group
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,9 +50,12 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", help="the networks, with input and paper")
     listing.add_argument("pattern", nargs="?", default="*", metavar="PATTERN", help="such as 'lenet5*'")
     showing = commands.add_parser(
-        "show", help="a network's layers: shapes, parameters, MACs, receptive fields"
+        "show", help="a network's layer groups: shapes, parameters, MACs, receptive fields"
     )
     showing.add_argument("name", metavar="NAME", help="as in the list")
+    showing.add_argument("--input", metavar="HxWxC", help="another input size in pixels, such as 64x64x3")
+    showing.add_argument("--classes", type=int, metavar="N", help="another number of classes")
+    showing.add_argument("--layers", action="store_true", help="every layer, not the paper's groups of them")
     for command in (listing, showing):
         command.add_argument("--json", action="store_true", help="for programs")
     return parser
@@ -59,12 +67,15 @@ def _list(arguments: argparse.Namespace) -> str:
         raise unknown("model", arguments.pattern, list_models())
     if arguments.json:
         return json.dumps([{"name": name, **_as_data(MODELS[name])} for name in names], indent=2)
-    rows = [(name, _by(MODELS[name].input_shape), MODELS[name].paper) for name in names]
-    return _table(("name", "input", "paper"), rows)
+    rows = [
+        (name, _by(entry.input_shape), str(entry.classes), entry.description, entry.paper)
+        for name, entry in ((name, MODELS[name]) for name in names)
+    ]
+    return _table(("name", "input", "classes", "what", "paper"), rows)
 
 
 def _as_data(entry: Entry) -> dict[str, object]:
-    keys = ("family", "paper", "description", "input_shape")
+    keys = ("family", "paper", "description", "input_shape", "classes")
     return {key: getattr(entry, key) for key in keys}
 
 
@@ -75,26 +86,62 @@ def _show(arguments: argparse.Namespace) -> str:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("ignore", FutureWarning)
     from keras_cnns.analysis import counts
+    from keras_cnns.analysis.groups import groups
 
-    model = create_model(arguments.name)
+    model = create_model(arguments.name, **_overrides(arguments))
     rows = counts.layer_table(model)
     trainable, total = counts.parameters(model)
     macs = sum(row.macs or 0 for row in rows)
     if arguments.json:
+        parts = {
+            "groups": [asdict(group) for group in groups(model)],
+            "layers": [asdict(row) for row in rows],
+        }
+        shape = {"input_shape": model.input_shape[1:]}
         summary = {"trainable_parameters": trainable, "total_parameters": total, "macs": macs}
-        layers = [asdict(row) for row in rows]
-        return json.dumps({"name": model.name, **_as_data(entry), **summary, "layers": layers}, indent=2)
-    table = _table(
-        ("layer", "kind", "shape", "parameters", "MACs", "receptive field", "jump"),
-        [
-            (row.name, row.kind, _by(row.shape), _count(row.parameters), _count(row.macs),
-             _count(row.receptive_field), _count(row.jump))
-            for row in rows
-        ],
+        whole = {"name": model.name, **_as_data(entry), **shape, **summary, **parts}
+        return json.dumps(whole, indent=2)
+    table = _layers(rows) if arguments.layers else _groups(groups(model))
+    first = f"{model.name} · {entry.paper}\n{entry.description} · input {_by(model.input_shape[1:])}"
+    last = f"{trainable:,} trained parameters of {total:,} · {macs:,} MACs an image"
+    hint = "" if arguments.layers else f"\nnext: python -m keras_cnns show {arguments.name} --layers"
+    return f"{first}\n\n{table}\n\n{last}{hint}"
+
+
+def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if arguments.input is not None:
+        sides = arguments.input.lower().replace("×", "x").split("x")
+        if len(sides) != 3 or not all(side.strip().isdecimal() for side in sides):
+            raise ValueError(f"--input={arguments.input!r} is not HEIGHTxWIDTHxCHANNELS, such as 64x64x3.")
+        found["input_shape"] = tuple(map(int, sides))
+    if arguments.classes is not None:
+        found["classes"] = arguments.classes
+    return found
+
+
+_HEADS = ("shape", "parameters", "MACs", "receptive field", "jump")
+
+
+def _groups(found: "Sequence[Group]") -> str:
+    """The paper's table. What changes nothing that the table shows is left out."""
+    rows = [group for group in found if group.name not in ("flatten", "dropout", "predictions")]
+    return _table(
+        ("group", "layers", *_HEADS),
+        [(group.name, str(group.layers), *_counted(group)) for group in rows],
         numbers_from=3,
-    )  # fmt: skip
-    parts = f"{trainable:,} trained parameters of {total:,} · {macs:,} MACs an image"
-    return f"{model.name} · {entry.paper}\n{entry.description}\n\n{table}\n\n{parts}"
+    )
+
+
+def _layers(found: "Sequence[Row]") -> str:
+    return _table(
+        ("layer", "kind", *_HEADS), [(row.name, row.kind, *_counted(row)) for row in found], numbers_from=3
+    )
+
+
+def _counted(row: "Group | Row") -> tuple[str, ...]:
+    counted = (row.parameters, row.macs, row.receptive_field, row.jump)
+    return (_by(row.shape), *map(_count, counted))
 
 
 def _by(shape: Sequence[int | None]) -> str:

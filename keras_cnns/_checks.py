@@ -1,7 +1,7 @@
 """What every builder checks, and the text of every error; no Keras in here, so that it is cheap to import."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from operator import index
 from pathlib import Path
@@ -24,7 +24,7 @@ def nearest(value: Any, allowed: Iterable[Any]) -> str | None:
         The nearest allowed value as text, or None where nothing comes near.
     """
     choices = list(allowed)
-    if _is_number(value) and choices and all(map(_is_number, choices)):
+    if choices and all(map(_is_real, [value, *choices])):
         return str(min(choices, key=lambda choice: abs(choice - value)))
     by_lower = {str(choice).lower(): str(choice) for choice in choices}
     close = get_close_matches(str(value).lower(), by_lower, n=1, cutoff=0.5)
@@ -43,27 +43,30 @@ def unknown(argument: str, value: Any, allowed: Iterable[Any]) -> ValueError:
         The error, to be raised by the caller.
     """
     choices = list(allowed)
+    if all(map(_is_real, choices)):
+        choices.sort()
     near = nearest(value, choices)
     hint = ""
     if near is not None:
-        hint = f" Did you mean {near}?" if _is_number(value) else f" Did you mean {near!r}?"
+        hint = f" Did you mean {near}?" if _is_real(value) else f" Did you mean {near!r}?"
     shown = ", ".join(map(str, choices[:_SHOWN]))
     rest = f" and {len(choices) - _SHOWN} more" if len(choices) > _SHOWN else ""
     return ValueError(f"{argument}={value!r} is not known.{hint} Known: {shown}{rest}.")
 
 
-def smallest_size(windows: Sequence[tuple[int, int]]) -> int:
-    """The smallest input side, in pixels, that leaves one unit after unpadded windows.
+def smallest_size(windows: Sequence[tuple[int, int] | tuple[int, int, int]]) -> int:
+    """The smallest input side, in pixels, that leaves one unit.
 
     Args:
-        windows: (kernel side, stride) of each convolution or pooling, from the input on.
+        windows: (kernel side, stride) of each convolution or pooling, from the input on; or (kernel side,
+            stride, padding), where the padding counts both sides together.
 
     Returns:
-        The side in pixels: [(5, 1), (2, 2)] gives 6.
+        The side in pixels: [(5, 1), (2, 2)] gives 6, [(7, 2, 6), (2, 2)] gives 3.
     """
     side = 1
-    for kernel, stride in reversed(windows):
-        side = (side - 1) * stride + kernel
+    for kernel, stride, *padding in reversed(windows):
+        side = max((side - 1) * stride + kernel - sum(padding), 1)
     return side
 
 
@@ -105,16 +108,26 @@ def check_input_shape(
     return sizes
 
 
+def look_up(table: Mapping[Any, Any], key: Any, argument: str) -> Any:
+    """The row of a paper's table.
+
+    Raises:
+        ValueError: There is no such row; the text gives the argument, the nearest row and all rows.
+    """
+    if isinstance(key, bool) or not isinstance(key, Hashable) or key not in table:
+        raise unknown(argument, key, table)
+    return table[key]
+
+
 def check_top(
-    *, include_top: bool, pooling: str | None, classes: int, default_classes: int, classifier_activation: Any
+    *, include_top: bool, pooling: str | None, classes: int | None, classifier_activation: Any
 ) -> None:
     """Refuse combinations of the arguments about the top that contradict each other.
 
     Args:
         include_top: Whether the network keeps its classifier.
         pooling: What replaces the classifier: None, "avg" or "max".
-        classes: The number of classes.
-        default_classes: The number of classes of the paper.
+        classes: The number of classes; None for the paper's.
         classifier_activation: What follows the classifier.
 
     Raises:
@@ -122,7 +135,7 @@ def check_top(
     """
     if pooling not in (None, "avg", "max"):
         raise unknown("pooling", pooling, (None, "avg", "max"))
-    if not _is_number(classes) or classes < 1:
+    if classes is not None and (not _is_number(classes) or classes < 1):
         raise ValueError(
             f"classes={classes!r} is not a number of classes; give a whole number of at least 1."
         )
@@ -133,7 +146,7 @@ def check_top(
         )
     if include_top:
         return
-    if classes != default_classes:
+    if classes is not None:
         raise ValueError(
             f"classes={classes!r} contradicts include_top=False, which has no classes; leave one out."
         )
@@ -144,27 +157,41 @@ def check_top(
         )
 
 
-def check_weights(weights: str | os.PathLike[str] | None) -> Path | None:
+def check_count(argument: str, value: Any) -> int:
+    """Refuse what is not a whole number of at least 1.
+
+    Args:
+        argument: The argument's name, as the caller types it.
+        value: What was given.
+
+    Returns:
+        The number.
+
+    Raises:
+        ValueError: It is no such number.
+    """
+    if not _is_number(value) or value < 1:
+        raise ValueError(f"{argument}={value!r} is not a whole number of at least 1.")
+    return index(value)
+
+
+def check_weights(weights: str | os.PathLike[str] | None) -> None:
     """Refuse weights that cannot be loaded, before anything is built.
 
     Args:
         weights: None for random ones, or the path of a file that `model.save_weights` wrote.
-
-    Returns:
-        The path, or None.
 
     Raises:
         ValueError: It does not end in .weights.h5.
         FileNotFoundError: There is no such file.
     """
     if weights is None:
-        return None
+        return
     path = Path(weights)
     if not path.name.endswith(".weights.h5"):
         raise ValueError(f"weights={str(weights)!r} is neither None nor the path of a .weights.h5 file.")
     if not path.is_file():
         raise FileNotFoundError(f"weights={str(weights)!r}: there is no such file.")
-    return path
 
 
 def _is_number(value: Any) -> bool:
@@ -173,6 +200,10 @@ def _is_number(value: Any) -> bool:
     except TypeError:
         return False
     return not isinstance(value, bool)
+
+
+def _is_real(value: Any) -> bool:
+    return _is_number(value) or isinstance(value, float)
 
 
 def _sizes(shape: Any) -> tuple[int | None, int | None, int] | None:

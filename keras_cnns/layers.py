@@ -216,6 +216,94 @@ class PartialConv2D(keras.layers.Layer):
 
 
 @_register
+class PaddedIdentity(keras.layers.Layer):
+    """ResNet's shortcut A: every stride-th pixel, and zeros for the maps that x has not; nothing is trained.
+
+    (batch, height, width, maps) becomes (batch, ceil(height / stride), ceil(width / stride), filters). He et
+    al. 2015, section 3.3, option A; the new maps come last, as in fb.resnet.torch.
+
+    Args:
+        filters: Maps of the output, at least as many as the input has.
+        stride: Step in pixels.
+        **kwargs: `name`, `dtype` and the like, as of every Keras layer.
+
+    Raises:
+        ValueError: When built: the input has more maps.
+    """
+
+    def __init__(self, filters: int, stride: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        require_channels_last()
+        self.filters = filters
+        self.stride = stride
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Refuse an input that would lose maps."""
+        maps = input_shape[-1] or 0
+        if maps > self.filters:
+            raise ValueError(f"filters={self.filters} is less than the {maps} maps of the input.")
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Pick and pad."""
+        picked = inputs[:, :: self.stride, :: self.stride]
+        return ops.pad(picked, ((0, 0), (0, 0), (0, 0), (0, self.filters - inputs.shape[-1])))
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """Sides are divided by the stride and rounded up."""
+        batch, height, width, _ = input_shape
+        return (batch, *(side and -(-side // self.stride) for side in (height, width)), self.filters)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "filters": self.filters, "stride": self.stride}
+
+
+@_register
+class LocalResponseNormalization(keras.layers.Layer):
+    """AlexNet's b_i = a_i / (k + alpha Σ a_j²)^beta over n maps (Krizhevsky et al. 2012, section 3.3).
+
+    The shape stays. The window ends where the maps end, and holds a_i itself. Squares are summed in float32
+    under mixed precision too.
+
+    Args:
+        n: Maps in the window, odd.
+        k: What is added to the sum.
+        alpha: What the sum is multiplied by.
+        beta: The exponent.
+        **kwargs: `name`, `dtype` and the like, as of every Keras layer.
+
+    Raises:
+        ValueError: n is even or below 1.
+    """
+
+    def __init__(
+        self, n: int = 5, k: float = 2.0, alpha: float = 1e-4, beta: float = 0.75, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        require_channels_last()
+        if n < 1 or n % 2 == 0:
+            raise ValueError(f"n={n} is not an odd number of maps; the nearest that works: {max(n - 1, 1)}.")
+        self.n, self.k, self.alpha, self.beta = n, k, alpha, beta
+
+    def call(self, inputs: Any) -> Any:
+        """Divide each map by its neighbours' energy."""
+        a = ops.cast(inputs, "float32")
+        maps, half = inputs.shape[-1], self.n // 2
+        squares = ops.pad(ops.square(a), ((0, 0), (0, 0), (0, 0), (half, half)))
+        energy = sum(squares[..., i : i + maps] for i in range(self.n))
+        return ops.cast(a / (self.k + self.alpha * energy) ** self.beta, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Sequence[int | None]:
+        """The same."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "n": self.n, "k": self.k, "alpha": self.alpha, "beta": self.beta}
+
+
+@_register
 class RBF(keras.layers.Layer):
     """Euclidean radial basis units with fixed codes (LeCun et al. 1998, section II-B, equation 7).
 
@@ -280,6 +368,24 @@ def features_only(x: Any, pooling: str | None) -> Any:
     return kind(name=f"{pooling}_pool")(x)
 
 
+def classifier(what: str, classes: int) -> Any:
+    """The activation function of a classifier.
+
+    Args:
+        what: A name as of `activation`.
+        classes: Number of classes.
+
+    Raises:
+        ValueError: There is no such activation, or it normalises over a single class.
+    """
+    if what in ("softmax", "softmin") and classes == 1:
+        raise ValueError(
+            "classes=1 leaves a softmax nothing to choose from: it would always give 1. "
+            "Give at least classes=2, or classifier_activation=None."
+        )
+    return activation("classifier_activation", what)
+
+
 def classify(x: Any, what: str | None, name: str) -> Any:
     """The classifier's activation as a float32 layer of its own, so that the scores keep their name.
 
@@ -292,14 +398,8 @@ def classify(x: Any, what: str | None, name: str) -> Any:
         (batch, classes).
 
     Raises:
-        ValueError: There is no such activation, or it normalises over a single class.
+        ValueError: As `classifier`.
     """
     if what is None:
         return x
-    if what in ("softmax", "softmin") and x.shape[-1] == 1:
-        raise ValueError(
-            "classes=1 leaves a softmax nothing to choose from: it would always give 1. "
-            "Give at least classes=2, or classifier_activation=None."
-        )
-    function = activation("classifier_activation", what)
-    return keras.layers.Activation(function, dtype="float32", name=name)(x)
+    return keras.layers.Activation(classifier(what, x.shape[-1]), dtype="float32", name=name)(x)

@@ -1,24 +1,19 @@
 """LeNet-1 (LeCun et al. 1990, NIPS 2) and LeNet-5 (LeCun et al. 1998, Proc. IEEE 86(11), figure 2).
 
-LeNet-5 stands here twice: as the paper has it, and as it is usually built today.
+LeNet-5 stands here three times: as the paper has it, as it is usually built today, and as Caffe's example.
 """
 
 import os
-from pathlib import Path
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
 
-from keras_cnns._checks import (
-    DEFAULT,
-    check_input_shape,
-    check_top,
-    check_weights,
-    smallest_size,
-    unknown,
-)
+from keras_cnns._checks import DEFAULT, look_up, smallest_size, unknown
+from keras_cnns._frame import builder, close_frame, open_frame
 from keras_cnns.layers import (
     RBF,
     FanInUniform,
@@ -26,7 +21,6 @@ from keras_cnns.layers import (
     Subsampling2D,
     classify,
     features_only,
-    require_channels_last,
     scaled_tanh,
 )
 from keras_cnns.layers import (
@@ -65,18 +59,24 @@ DIGIT_BITMAPS = """
 ....... ....... ....... ....... ....... ....... ....... ....... ....... .......
 """
 
-_VERSIONS = ("1998", "modern")
 _CLASSES = 10
 # (side, stride) of the two convolutions, each followed by its subsampling.
 _WINDOWS = [(5, 1), (2, 2), (5, 1), (2, 2)]
+_WINDOWS_OF: dict[str, Sequence[tuple[int, int] | tuple[int, int, int]]] = {
+    "1998": [*_WINDOWS, (5, 1)],
+    "modern": _WINDOWS,
+    "caffe": [(5, 1), (2, 2, 1), (5, 1), (2, 2, 1)],  # whose pooling rounds up
+}
 _POOLS = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}
 
 
+@builder
 def lenet5(
-    version: str = "1998",
+    version: str | None = None,
     *,
-    input_shape: tuple[int | None, int | None, int] = (32, 32, 1),
-    classes: int = _CLASSES,
+    dialect: str = "paper",
+    input_shape: tuple[int | None, int | None, int] | None = None,
+    classes: int | None = None,
     include_top: bool = True,
     pooling: str | None = None,
     classifier_activation: str | None = DEFAULT,
@@ -98,21 +98,24 @@ def lenet5(
 
     Args:
         version: "1998" (default) or "modern".
-        input_shape: (height, width, channels) in pixels. At least 32 x 32 for "1998", 16 x 16 for "modern".
-            Larger images give larger maps, which F6 (fc1) sees whole. Without the top, sizes may be None.
-        classes: Number of classes. Ten have the paper's bitmaps of digits as codes; any other number gets
-            random codes of ±1 from a fixed seed, which section II-B allows.
+        dialect: "paper" (default). "caffe": the example that Caffe calls LeNet, which has no versions: 20 and
+            50 maps, max pooling, fc1 of 500 with the one ReLU, softmax; 431,080 parameters.
+        input_shape: (height, width, channels) in pixels, by default (32, 32, 1), or (28, 28, 1) for Caffe's.
+            At least 32 x 32 for "1998", 16 x 16 for "modern", 13 x 13 for Caffe's. Larger images give larger
+            maps, which F6 (fc1) sees whole. Without the top, sizes may be None.
+        classes: Number of classes, by default ten. Ten have the paper's bitmaps of digits as codes; any other
+            number gets random codes of ±1 from a fixed seed, which section II-B allows.
         include_top: Whether to keep F6 (fc1, fc2) and the output. Without them the network ends in C5
             (pool2).
         pooling: Only without the top: None (default) keeps the maps, "avg" or "max" reduce each to a number.
-        classifier_activation: By default None for "1998" (penalties) and "softmax" for "modern". "softmax"
-            makes probabilities of the penalties, softmax(-y). With "modern" None gives logits, and any Keras
-            activation goes.
+        classifier_activation: By default None for "1998" (penalties), else "softmax". "softmax" makes
+            probabilities of the penalties, softmax(-y). Elsewhere None gives logits, and any Keras activation
+            goes.
         activation: Only "modern": "relu" (default), another Keras activation or "scaled_tanh".
         pool: Only "modern": "max" (default) or "average".
         weights: None (default): uniform in ±2.4/fan-in for "1998" (appendix A; biases too), Keras's defaults
-            for "modern". Or the path of a .weights.h5 file.
-        name: The model's name, by default "lenet5_1998" or "lenet5_modern".
+            for "modern", uniform in ±√(3/fan-in) for Caffe's. Or the path of a .weights.h5 file.
+        name: The model's name, by default "lenet5_1998", "lenet5_modern" or "lenet_caffe".
 
     Returns:
         A functional Keras model; its layers have the paper's names, C1 to F6 and output, or conv1, pool1,
@@ -122,29 +125,31 @@ def lenet5(
         ValueError: An argument is not allowed or contradicts another one; the text says what works.
         FileNotFoundError: There are no such weights.
     """
-    if version not in _VERSIONS:
-        raise unknown("version", version, _VERSIONS)
-    paper = version == "1998"
-    if paper:
-        _refuse_modern_switches(activation=activation, pool=pool)
-    _check_top(include_top, pooling, classes, classifier_activation)
-    name = name or f"lenet5_{version}"
-    windows = [*_WINDOWS, (5, 1)] if paper else _WINDOWS
-    inputs = _input(input_shape, network=name, windows=windows, free_size=not include_top)
-    file = check_weights(weights)
-    squash = scaled_tanh if paper else named_activation("activation", _or(activation, "relu"))
-    x = _features_1998(inputs) if paper else _features_modern(inputs, squash, _or(pool, "max"))
+    kind = _kind(version, dialect, activation=activation, pool=pool)
+    frame = open_frame(
+        name or ("lenet_caffe" if kind == "caffe" else f"lenet5_{kind}"),
+        input_shape=input_shape or ((28, 28, 1) if kind == "caffe" else (32, 32, 1)),
+        smallest=smallest_size(_WINDOWS_OF[kind]), fixed_size=True,
+        classes=classes, default_classes=_CLASSES, include_top=include_top, pooling=pooling,
+        classifier_activation=classifier_activation, weights=weights,
+    )  # fmt: skip
+    if kind == "caffe":
+        return close_frame(frame, _features_caffe(frame.image), _fc_caffe, kernel_initializer=_xavier())
+    if kind == "modern":
+        squash = named_activation("activation", _or(activation, "relu"))
+        maps = _features_modern(frame.image, squash, _or(pool, "max"))
+        return close_frame(frame, maps, partial(_fc_modern, squash=squash))
+    maps = _features_1998(frame.image)
     if not include_top:
-        return _model(inputs, features_only(x, pooling), file, name)
-    top = _top_1998 if paper else _top_modern
-    x = top(layers.Flatten(name="flatten")(x), squash, classes, classifier_activation)
-    return _model(inputs, x, file, name)
+        return keras.Model(frame.image, features_only(maps, frame.pooling), name=frame.name)
+    return keras.Model(frame.image, _top_1998(maps, frame.classes, classifier_activation), name=frame.name)
 
 
+@builder
 def lenet1(
     *,
-    input_shape: tuple[int | None, int | None, int] = (28, 28, 1),
-    classes: int = _CLASSES,
+    input_shape: tuple[int | None, int | None, int] | None = None,
+    classes: int | None = None,
     include_top: bool = True,
     pooling: str | None = None,
     classifier_activation: str | None = DEFAULT,
@@ -159,9 +164,9 @@ def lenet1(
     others, the LARGEST output marks the class. The paper centres a 16x16 digit in 28x28 pixels.
 
     Args:
-        input_shape: (height, width, channels) in pixels, at least 16 x 16. Without the top, sizes may be
-            None.
-        classes: Number of classes.
+        input_shape: (height, width, channels) in pixels, by default (28, 28, 1), at least 16 x 16. Without
+            the top, sizes may be None.
+        classes: Number of classes, by default ten.
         include_top: Whether to keep the output. Without it the network ends in H4.
         pooling: Only without the top: None (default) keeps the maps, "avg" or "max" reduce each to a number.
         classifier_activation: "scaled_tanh" by default; None for the weighted sums, or any Keras activation.
@@ -176,19 +181,21 @@ def lenet1(
         ValueError: An argument is not allowed or contradicts another one; the text says what works.
         FileNotFoundError: There are no such weights.
     """
-    _check_top(include_top, pooling, classes, classifier_activation)
-    name = name or "lenet1"
-    inputs = _input(input_shape, network=name, windows=_WINDOWS, free_size=not include_top)
-    file = check_weights(weights)
-    x = _conv(inputs, 4, "H1")
+    frame = open_frame(
+        name or "lenet1",
+        input_shape=input_shape or (28, 28, 1), smallest=smallest_size(_WINDOWS), fixed_size=True,
+        classes=classes, default_classes=_CLASSES, include_top=include_top, pooling=pooling,
+        classifier_activation=classifier_activation, weights=weights,
+    )  # fmt: skip
+    x = _conv(frame.image, 4, "H1")
     x = Subsampling2D(activation=scaled_tanh, name="H2")(x)
     x = PartialConv2D(H3_TABLE, activation=scaled_tanh, name="H3")(x)
     x = Subsampling2D(activation=scaled_tanh, name="H4")(x)
     if not include_top:
-        return _model(inputs, features_only(x, pooling), file, name)
-    x = _dense(layers.Flatten(name="flatten")(x), classes, "output", dtype="float32")
+        return keras.Model(frame.image, features_only(x, frame.pooling), name=frame.name)
+    x = _dense(layers.Flatten(name="flatten")(x), frame.classes, "output", dtype="float32")
     what = "scaled_tanh" if classifier_activation == DEFAULT else classifier_activation
-    return _model(inputs, classify(x, what, "predictions"), file, name)
+    return keras.Model(frame.image, classify(x, what, "predictions"), name=frame.name)
 
 
 def digit_codes() -> np.ndarray:
@@ -206,10 +213,10 @@ def _features_1998(inputs: Any) -> Any:
     return _conv(x, 120, "C5")
 
 
-def _top_1998(x: Any, squash: Any, classes: int, classifier_activation: str | None) -> Any:
+def _top_1998(x: Any, classes: int, classifier_activation: str | None) -> Any:
     if classifier_activation not in (DEFAULT, None, "softmax"):
         raise unknown("classifier_activation", classifier_activation, (None, "softmax"))
-    x = _dense(x, 84, "F6", activation=squash)
+    x = _dense(layers.Flatten(name="flatten")(x), 84, "F6", activation=scaled_tanh)
     penalties = RBF(_codes(classes), name="output")(x)
     return classify(penalties, "softmin" if classifier_activation == "softmax" else None, "predictions")
 
@@ -223,12 +230,27 @@ def _features_modern(inputs: Any, squash: Any, pool: str) -> Any:
     return _POOLS[pool](2, name="pool2")(x)
 
 
-def _top_modern(x: Any, squash: Any, classes: int, classifier_activation: str | None) -> Any:
+def _fc_modern(x: Any, squash: Any) -> Any:
+    x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(120, activation=squash, name="fc1")(x)
-    x = layers.Dense(84, activation=squash, name="fc2")(x)
-    x = layers.Dense(classes, dtype="float32", name="logits")(x)
-    what = "softmax" if classifier_activation == DEFAULT else classifier_activation
-    return classify(x, what, "predictions")
+    return layers.Dense(84, activation=squash, name="fc2")(x)
+
+
+def _features_caffe(x: Any) -> Any:
+    for i, maps in enumerate((20, 50), start=1):
+        x = layers.Conv2D(maps, 5, kernel_initializer=_xavier(), name=f"conv{i}")(x)
+        x = layers.MaxPooling2D(2, padding="same", name=f"pool{i}")(x)  # "same" is Caffe's rounding up
+    return x
+
+
+def _fc_caffe(x: Any) -> Any:
+    x = layers.Flatten(name="flatten")(x)
+    return layers.Dense(500, "relu", kernel_initializer=_xavier(), name="fc1")(x)
+
+
+def _xavier() -> Any:
+    """What Caffe's filler of this name draws: uniform in ±√(3 / fan-in), the fan-out left out."""
+    return keras.initializers.VarianceScaling(1.0, "fan_in", "uniform")
 
 
 def _conv(x: Any, maps: int, name: str) -> Any:
@@ -258,33 +280,21 @@ def _codes(classes: int) -> np.ndarray:
     return np.random.RandomState(1998).choice([-1.0, 1.0], (classes, 84)).astype("float32")
 
 
-def _refuse_modern_switches(**switches: str | None) -> None:
+def _kind(version: str | None, dialect: str, **switches: str | None) -> str:
+    """Which of the three networks it is; "1998" where nothing is said."""
+    look_up(dict.fromkeys(("paper", "caffe")), dialect, "dialect")
+    if version is not None:
+        look_up(dict.fromkeys(("1998", "modern")), version, "version")
+    if dialect == "caffe" and version is not None:
+        raise ValueError(
+            f"version={version!r} contradicts dialect='caffe', which has no versions; leave one out."
+        )
+    kind = "caffe" if dialect == "caffe" else version or "1998"
     for switch, value in switches.items():
-        if value is not None:
+        if value is not None and kind != "modern":
+            what = "dialect='caffe'" if kind == "caffe" else "version='1998'"
             raise ValueError(
-                f"{switch}={value!r} contradicts version='1998', which subsamples and squashes as the paper "
-                f"does; leave {switch} out, or give version='modern'."
+                f"{switch}={value!r} contradicts {what}, which pools and squashes in its own way; "
+                f"leave {switch} out, or give version='modern'."
             )
-
-
-def _check_top(
-    include_top: bool, pooling: str | None, classes: int, classifier_activation: str | None
-) -> None:
-    check_top(
-        include_top=include_top, pooling=pooling, classes=classes, default_classes=_CLASSES,
-        classifier_activation=classifier_activation,
-    )  # fmt: skip
-
-
-def _input(input_shape: Any, *, network: str, windows: list[tuple[int, int]], free_size: bool) -> Any:
-    require_channels_last()
-    smallest = smallest_size(windows)
-    shape = check_input_shape(input_shape, network=network, smallest=smallest, free_size=free_size)
-    return keras.Input(shape, name="image")
-
-
-def _model(inputs: Any, outputs: Any, weights: Path | None, name: str) -> keras.Model:
-    model = keras.Model(inputs, outputs, name=name)
-    if weights is not None:
-        model.load_weights(weights)
-    return model
+    return kind

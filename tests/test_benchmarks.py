@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import _pairs, startup
+from benchmarks import _pairs, build, startup
 from benchmarks import pipeline as pair
 
 ROOT = Path(__file__).parents[1]
@@ -176,7 +176,44 @@ def test_startup_checks_what_it_measured(monkeypatch, capsys):
     assert out.splitlines()[-1].endswith("import keras_cnns adds 200 ms (target 100 ms)")
 
 
-@pytest.mark.parametrize("name", ["pipeline", "startup"])
+def test_builders_are_built_in_turn_and_the_first_pair_is_not_counted(monkeypatch, capsys):
+    built, clock = [], iter([float(second) for second in (9, 9, 1, 4, 3, 2)])
+    monkeypatch.setattr(build, "_timed", lambda one: (one(), next(clock))[1])
+    pair = build.alternate("some", lambda: built.append("ours"), lambda: built.append("theirs"), rounds=2)
+    assert built == ["theirs", "ours", "ours", "theirs", "theirs", "ours"]
+    assert [times.seconds for times in pair] == [(1.0, 2.0), (4.0, 3.0)]
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("warm-up, not counted")
+    assert said[-1].startswith("round 2 of 2")
+
+
+@pytest.mark.parametrize(("slower", "missed"), [(0.8, False), (0.9, True)])
+def test_build_prints_the_worst_network_last(slower, missed, monkeypatch, capsys):
+    shares = {"resnet50": 0.4, "densenet121": slower}
+    monkeypatch.setattr(build, "builders", lambda name: (name, None))
+    monkeypatch.setattr(
+        build,
+        "alternate",
+        lambda name, *_: (times(name, 10 * shares[name]), times("keras.applications", 10.0)),
+    )
+    assert build.main(["resnet50", "densenet121", "--check"]) == missed
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == f"{slower:.2f} of keras.applications' time at worst, densenet121 (target 0.8)"
+    assert lines[1].split() == ["network", "ours,", "s", "keras.applications,", "s", "ratio"]
+    assert lines[2].split() == ["resnet50", "4.000", "10.000", "0.40"]
+    mean = f"geometric mean {(0.4 * slower) ** 0.5:.2f} of keras.applications' time"
+    assert mean in lines
+    assert any(line.startswith("missed: densenet121 takes 0.900") for line in lines) == missed
+
+
+def test_build_knows_its_networks(capsys):
+    with pytest.raises(SystemExit) as caught:
+        build.main(["resnet5"])
+    assert caught.value.code == 2
+    assert "no such network: resnet5; known: vgg16" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["build", "pipeline", "startup"])
 def test_scripts_answer_from_another_folder(name, tmp_path):
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), "--help"],

@@ -272,9 +272,62 @@ def test_default_outputs_are_the_papers():
     np.testing.assert_allclose(numpy(squashed(small)), numpy(scaled_tanh(sums(small))), atol=1e-6)
 
 
+def test_caffes_example():
+    """BVLC/caffe examples/mnist/lenet_train_test.prototxt: 20, 50 and 500, with the one ReLU after 500."""
+    model = lenet5(dialect="caffe")
+    assert model.name == "lenet_caffe"
+    assert [layer.name for layer in model.layers] == [
+        "image", "conv1", "pool1", "conv2", "pool2", "flatten", "fc1", "logits", "predictions",
+    ]  # fmt: skip
+    assert counts.parameters(model) == (431_080, 431_080)
+    assert counts.macs(model) == 2_293_000
+    weighted = ("conv1", "conv2", "fc1", "logits")
+    squashed = [name for name in weighted if model.get_layer(name).activation is not keras.activations.linear]
+    assert squashed == ["fc1"]
+    assert model.get_layer("fc1").activation is keras.activations.relu
+    assert type(model.get_layer("pool2")).__name__ == "MaxPooling2D"
+    np.testing.assert_allclose(numpy(model(noise(2, 28, 28, 1))).sum(axis=1), 1.0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("layer", "fan_in"), [("conv1", 25), ("conv2", 500), ("fc1", 800), ("logits", 500)])
+def test_caffes_xavier_looks_at_the_fan_in_alone(layer, fan_in):
+    """Uniform in ±√(3 / fan-in); Glorot's own has the fan-out too. Biases are zero."""
+    kernel, bias = (numpy(weight) for weight in lenet5(dialect="caffe").get_layer(layer).weights)
+    bound = (3 / fan_in) ** 0.5
+    assert 0.98 * bound < np.abs(kernel).max() <= bound * 1.00001
+    assert not bias.any()
+
+
+def test_caffes_pooling_rounds_up():
+    """15x15 gives 11x11 maps, of which Caffe makes 6x6 and LeNet-5 5x5."""
+    assert lenet5(dialect="caffe", input_shape=(15, 15, 1)).get_layer("pool1").output.shape[1:3] == (6, 6)
+    assert lenet5(dialect="caffe", input_shape=(13, 13, 1)).get_layer("pool2").output.shape[1:3] == (1, 1)
+    with pytest.raises(ValueError, match=r"works: \(13, 13, 1\)"):
+        lenet5(dialect="caffe", input_shape=(12, 13, 1))
+
+
+@pytest.mark.parametrize(
+    ("build", "arguments", "shape", "name"),
+    [
+        (lenet5, {}, (32, 32, 1), "lenet5_1998"),
+        (lenet5, {"version": "modern"}, (32, 32, 1), "lenet5_modern"),
+        (lenet5, {"dialect": "caffe"}, (28, 28, 1), "lenet_caffe"),
+        (lenet1, {}, (28, 28, 1), "lenet1"),
+    ],
+)
+def test_sizes_and_names_by_default(build, arguments, shape, name):
+    model = build(**arguments)
+    assert (model.input_shape[1:], model.name) == (shape, name)
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        ({"dialect": "cafe"}, "dialect='cafe' is not known. Did you mean 'caffe'"),
+        ({"dialect": "caffe", "version": "1998"}, "version='1998' contradicts dialect='caffe'"),
+        ({"dialect": "caffe", "version": "modern"}, "version='modern' contradicts dialect='caffe'"),
+        ({"dialect": "caffe", "pool": "max"}, "pool='max' contradicts dialect='caffe'"),
+        ({"dialect": "caffe", "activation": "relu"}, "activation='relu' contradicts dialect='caffe'"),
         ({"version": "1989"}, "version='1989' is not known. Did you mean '1998'"),
         ({"activation": "relu"}, "activation='relu' contradicts version='1998'"),
         ({"pool": "max"}, "pool='max' contradicts version='1998'"),

@@ -57,16 +57,30 @@ def test_unknown_shortens_long_lists():
 def test_command_list(capsys):
     assert main(["list", "lenet5*"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["name", "input", "paper"]
+    assert lines[0].split() == ["name", "input", "classes", "what", "paper"]
     assert [line.split()[0] for line in lines[2:]] == list_models("lenet5*")
     assert main(["list", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert [row["name"] for row in data] == list_models()
-    assert data[0]["input_shape"] == [28, 28, 1]
+    assert data[list_models().index("lenet1")]["input_shape"] == [28, 28, 1]
+    assert data[list_models().index("cifar_preresnet164_c100")]["classes"] == 100
 
 
 def test_command_show(capsys):
-    assert main(["show", "lenet5_1998"]) == 0
+    assert main(["show", "resnet50"]) == 0
+    text = capsys.readouterr().out
+    rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line}
+    assert [name for name in rows if name.startswith("conv")] == [
+        "conv1",
+        *(f"conv{i}_x" for i in range(2, 6)),
+    ]
+    assert rows["conv3_x"] == ["42", "28", "×", "28", "×", "512", "1,226,752", "950,534,144", "99", "8"]
+    assert "25,557,032 trained parameters of 25,610,152 · 3,857,973,248 MACs an image" in text
+    assert text.splitlines()[-1] == "next: python -m keras_cnns show resnet50 --layers"
+
+
+def test_command_show_layers_and_json(capsys):
+    assert main(["show", "lenet5_1998", "--layers"]) == 0
     text = capsys.readouterr().out
     row = next(line for line in text.splitlines() if line.startswith("C3"))
     assert row.split() == ["C3", "PartialConv2D", "10", "×", "10", "×", "16", "1,516", "150,000", "14", "2"]
@@ -75,6 +89,47 @@ def test_command_show(capsys):
     data = json.loads(capsys.readouterr().out)
     assert (data["trainable_parameters"], data["macs"]) == (60_000, 325_680)
     assert data["layers"][-1]["kind"] == "RBF"
+    assert sum(group["parameters"] for group in data["groups"]) == 60_840
+    assert sum(group["macs"] for group in data["groups"]) == 325_680
+
+
+def test_command_show_for_another_input(capsys):
+    """Four times the pixels cost four times as much, and see as far."""
+    found = []
+    for extra in ([], ["--input", "64x64x3", "--classes", "5"]):
+        assert main(["show", "cifar_resnet20", "--json", *extra]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    first, second = found
+    assert second["input_shape"] == [64, 64, 3]
+    assert second["trainable_parameters"] == first["trainable_parameters"] - 5 * 65
+    for one, other in zip(first["groups"], second["groups"], strict=True):
+        if one["jump"] is not None:
+            assert other["macs"] == 4 * one["macs"]
+            assert other["receptive_field"] == one["receptive_field"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--input", "64x64"], "--input='64x64' is not HEIGHTxWIDTHxCHANNELS, such as 64x64x3."),
+        (
+            ["--input", "31x32x3"],
+            "input_shape=(31, 32, 3) is too small for vgg11, which needs at least 32 × 32",
+        ),
+        (["--classes", "0"], "classes=0 is not a number of classes"),
+    ],
+)
+def test_command_show_refuses_a_bad_size_in_one_sentence(arguments, text, capsys):
+    assert main(["show", "vgg11", *arguments]) == 2
+    streams = capsys.readouterr()
+    assert streams.err.startswith(f"keras_cnns: {text}")
+    assert (streams.out, streams.err.count("\n")) == ("", 1)
+
+
+def test_classes_are_a_default_and_no_part_of_a_name():
+    assert create_model("cifar_densenet_L40_k12_c100", classes=7).output_shape == (None, 7)
+    headless = create_model("cifar_densenet_L40_k12_c100", include_top=False)
+    assert headless.output_shape == (None, 8, 8, 448)
 
 
 @pytest.mark.parametrize("command", ["show", "list"])

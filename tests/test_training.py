@@ -14,9 +14,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from keras_cnns import list_models
 from keras_cnns.losses import MAPCriterion
 from keras_cnns.recipes import RECIPES, Recipe, recipe_for
-from keras_cnns.training import data, examples, export, fit
+from keras_cnns.training import checkpoint, data, examples, export, fit
 from keras_cnns.training.preprocess import Preprocess, decode, preprocess, scale
 
 HOW = Preprocess(32, 32, 1, "resize", -0.1, 1.175)
@@ -192,4 +193,105 @@ def test_an_interrupted_training_goes_on_from_its_last_epoch(task: fit.Task, tmp
 def test_the_longest_prefix_chooses_the_recipe() -> None:
     assert recipe_for("lenet5") is recipe_for("lenet5_1998") is RECIPES["lenet5"]
     assert recipe_for("lenet5_modern_cifar") is RECIPES["lenet5_modern"]
-    assert isinstance(recipe_for("resnet50"), Recipe)
+    assert recipe_for("resnet50") is RECIPES["resnet"]
+    assert recipe_for("resnext50_32x4d") is RECIPES["resnext"]
+    assert recipe_for("se_bn_inception") is RECIPES["se_"]
+    assert isinstance(recipe_for("unheard of"), Recipe)
+
+
+def test_every_network_has_a_recipe_with_a_source() -> None:
+    assert [name for name in list_models() if recipe_for(name) is RECIPES[""]] == []
+    assert all(recipe_for(name).source for name in list_models())
+    assert [name for name in RECIPES if RECIPES[name].auxiliary_weight] == ["googlenet"]
+
+
+@pytest.mark.parametrize(
+    ("decay", "expected"),
+    [(0.0, [0.95, 0.855, 0.7645, 0.67805]), (5e-4, [0.94995, 0.8548575, 0.76426998, 0.67773739])],
+)
+def test_weight_decay_goes_through_the_momentum(decay: float, expected: list[float]) -> None:
+    """A weight of 1 with a gradient of 0.5; the rate falls from 0.1 to 0.01 at the third step.
+
+    By hand from AlexNet's rule, v = 0.9 v - decay * rate * w - rate * gradient (section 5 there).
+    """
+    recipe = Recipe(optimizer="sgd", learning_rate=0.1, schedule="constant", weight_decay=decay)
+    descent = fit.optimizer(recipe, 4)
+    weight, found = keras.Variable(1.0), []
+    descent.build([weight])
+    for rate in (0.1, 0.1, 0.01, 0.01):
+        descent.learning_rate = rate
+        descent.apply([keras.ops.convert_to_tensor(0.5)])
+        found.append(float(weight.numpy()))
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_rate_is_cut_at_a_half_and_three_quarters() -> None:
+    rate = fit.optimizer(Recipe(optimizer="sgd", learning_rate=0.1, schedule="steps"), 80)._learning_rate
+    assert [float(rate(step)) for step in (0, 40, 41, 60, 61, 80)] == pytest.approx(
+        [0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
+    )
+
+
+def test_nesterov_looks_ahead() -> None:
+    weight = keras.Variable(1.0)
+    descent = fit.optimizer(Recipe(optimizer="sgd", learning_rate=0.1, schedule="constant", nesterov=True), 1)
+    descent.build([weight])
+    descent.apply([keras.ops.convert_to_tensor(0.5)])
+    assert float(weight.numpy()) == pytest.approx(0.905)
+
+
+SMALLEST = Preprocess(79, 79, 3, "resize", -1.0, 1.0)
+
+
+@pytest.fixture(scope="module")
+def with_heads(shards: list[str]) -> fit.Task:
+    """GoogLeNet on the smallest pictures that its heads take."""
+    recipe = dataclasses.replace(recipe_for("googlenet"), epochs=2, batch_size=25)
+    files = (shards[0],)
+    return fit.Task("googlenet", ("dark", "bright"), files, 25, files, 25, SMALLEST, recipe, seed=3)
+
+
+def test_heads_train_and_stay_behind(with_heads: fit.Task, tmp_path: Path) -> None:
+    """Taken up after its first epoch: what is handed out is the main output alone, to the last bit."""
+    full = fit.untrained(with_heads)
+    full.compile(optimizer=fit.optimizer(with_heads.recipe, 2))
+    full.optimizer.build(full.trainable_variables)
+    checkpoint.save(full, [{"epoch": 1, "loss": 1.0}], tmp_path)
+    before = full.get_layer("aux2_logits").get_weights()[0]
+    trained = fit.train(with_heads, checkpoints=tmp_path)
+    assert trained.resumed_after == 1
+    assert [row["epoch"] for row in trained.history] == [1, 2]
+    keys = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"]
+    assert sorted(trained.history[1]) == sorted(keys)
+    assert all(math.isfinite(value) for value in trained.history[1].values())
+    assert not [layer.name for layer in trained.model.layers if layer.name.startswith("aux")]
+    assert trained.model.output_shape == (None, 2)
+
+    checkpoint.restore(full, tmp_path)
+    assert list(full.output) == ["main", "aux1", "aux2"]
+    images = data.load(with_heads.test_files, SMALLEST)[0][:4]
+    logits = keras.Model(trained.model.input, trained.model.get_layer("logits").output)
+    want = full(scale(images, SMALLEST), training=False)["main"].numpy()
+    assert np.array_equal(logits(scale(images, SMALLEST), training=False).numpy(), want)
+    after = full.get_layer("aux2_logits").get_weights()[0]
+    assert not np.array_equal(before, after), "the heads learn, too"
+
+
+def test_the_loss_is_the_weighted_sum(with_heads: fit.Task) -> None:
+    """One batch, no step: Keras's total against main + 0.3 (aux1 + aux2) by hand."""
+    full = fit.untrained(with_heads)
+    full.compile(**fit._measures(full, with_heads.recipe), run_eagerly=True)
+    images, labels = data.load(with_heads.test_files, SMALLEST)
+    found = full.evaluate(
+        scale(images[:8], SMALLEST), dict.fromkeys(full.output, labels[:8]), return_dict=True, verbose=0
+    )
+    parts = {name: found[f"{name}_loss"] for name in full.output}
+    assert found["loss"] == pytest.approx(parts["main"] + 0.3 * (parts["aux1"] + parts["aux2"]), rel=1e-5)
+    assert fit._of_main(found) == {"loss": parts["main"], "accuracy": found["main_accuracy"]}
+    assert math.isnan(fit._of_main({**found, "loss": math.nan})["loss"])
+
+
+def test_networks_without_heads_refuse_to_be_trained_with_them(task: fit.Task) -> None:
+    recipe = dataclasses.replace(task.recipe, auxiliary_weight=0.3)
+    with pytest.raises(ValueError, match="argument='aux' is not known"):
+        fit.train(dataclasses.replace(task, recipe=recipe))

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_cnns.layers import RBF, PartialConv2D, Subsampling2D
+from keras_cnns.layers import RBF, PaddedIdentity, PartialConv2D, Subsampling2D
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,14 @@ class Row:
 
 
 @dataclass(frozen=True)
-class _Call:
-    """One use of a layer in the graph, with its input and output tensors."""
+class Call:
+    """One use of a layer in the graph.
+
+    Attributes:
+        layer: The layer, or the operation of `keras.ops`.
+        inputs: The symbolic tensors that it reads; none for the model's own inputs.
+        outputs: Those that it gives.
+    """
 
     layer: Any
     inputs: tuple[Any, ...]
@@ -73,7 +79,7 @@ def macs(model: keras.Model) -> int:
         TypeError: A layer has weights but no counting rule.
         ValueError: The input size is free.
     """
-    return sum(_per_call(_calls(model), _macs_of).values())
+    return sum(_per_call(calls(model), _macs_of).values())
 
 
 def connections(model: keras.Model) -> dict[str, int]:
@@ -89,7 +95,7 @@ def connections(model: keras.Model) -> dict[str, int]:
         TypeError: A layer has weights but no counting rule.
         ValueError: The input size is free.
     """
-    return {name: count for name, count in _per_call(_calls(model), _connections_of).items() if count}
+    return {name: count for name, count in _per_call(calls(model), _connections_of).items() if count}
 
 
 def receptive_fields(model: keras.Model) -> dict[str, tuple[int, int]]:
@@ -109,15 +115,34 @@ def receptive_fields(model: keras.Model) -> dict[str, tuple[int, int]]:
         TypeError: A layer changes the maps' size by a rule that is not known here.
         ValueError: Branches of different strides meet, or "same" padding depends on a size that is free.
     """
-    calls = _calls(model)
-    by_axis = [_intervals(model, calls, axis) for axis in (0, 1)]
+    graph = calls(model)
+    by_axis = [_intervals(model, graph, axis) for axis in (0, 1)]
     fields = {}
-    for call in calls:
+    for call in graph:
         seen = [intervals[id(call.outputs[0])] for intervals in by_axis]
         sides = [(one.end - one.start + 1, one.jump) for one in seen if one is not None]
         if sides and not isinstance(call.layer, layers.InputLayer):
             fields[call.layer.name] = max(sides)
     return fields
+
+
+def jumps(model: keras.Model) -> dict[str, int]:
+    """The distance in input pixels between neighbouring units of each layer's maps, for free sizes too.
+
+    Args:
+        model: A functional model of images, (height, width, channels).
+
+    Returns:
+        Layer name → the product of the strides along the height, for the layers of `receptive_fields`.
+
+    Raises:
+        TypeError: A layer changes the maps' size by a rule that is not known here.
+        ValueError: Branches of different strides meet.
+    """
+    graph = calls(model)
+    seen = _intervals(model, graph, 0, padded=False)
+    reached = ((call.layer.name, seen[id(call.outputs[0])]) for call in graph if call.inputs)
+    return {name: one.jump for name, one in reached if one is not None}
 
 
 def layer_table(model: keras.Model) -> list[Row]:
@@ -132,7 +157,7 @@ def layer_table(model: keras.Model) -> list[Row]:
     """
     fields = receptive_fields(model)
     rows, seen = [], set()
-    for call in _calls(model):
+    for call in calls(model):
         shape = tuple(call.outputs[0].shape[1:])
         fixed = None not in shape
         weights = 0 if id(call.layer) in seen else _size(getattr(call.layer, "weights", []))
@@ -143,10 +168,17 @@ def layer_table(model: keras.Model) -> list[Row]:
     return rows
 
 
-def _calls(model: keras.Model) -> list[_Call]:
-    """Each use of a layer between the model's inputs and outputs, in the order of computation."""
+def calls(model: keras.Model) -> list[Call]:
+    """Walk a functional model's graph.
+
+    Args:
+        model: A functional model.
+
+    Returns:
+        Each use of a layer between the model's inputs and outputs, in the order of computation.
+    """
     # Keras has no public walk over its graph; these two attributes are the same in all of Keras 3.
-    found: dict[int, _Call] = {}
+    found: dict[int, Call] = {}
     inputs = {id(tensor) for tensor in model.inputs}
     stack = [(tensor, False) for tensor in reversed(model.outputs)]
     while stack:
@@ -157,7 +189,7 @@ def _calls(model: keras.Model) -> list[_Call]:
             continue
         before = () if id(tensor) in inputs else tuple(node.input_tensors)
         if ready:
-            found[id(node)] = _Call(layer, before, tuple(node.output_tensors))
+            found[id(node)] = Call(layer, before, tuple(node.output_tensors))
             continue
         stack.append((tensor, True))
         stack.extend((each, False) for each in reversed(before))
@@ -168,7 +200,7 @@ def _size(weights: Sequence[Any]) -> int:
     return sum(math.prod(weight.shape) for weight in weights)
 
 
-def _positions(call: _Call) -> int:
+def _positions(call: Call) -> int:
     """At how many places of its output a layer applies its kernel."""
     places = call.outputs[0].shape[1:-1]
     if None in places:
@@ -178,20 +210,20 @@ def _positions(call: _Call) -> int:
     return math.prod(places)
 
 
-def _kernel_macs(call: _Call) -> int:
+def _kernel_macs(call: Call) -> int:
     return _positions(call) * math.prod(call.layer.kernel.shape)
 
 
-def _separable_macs(call: _Call) -> int:
+def _separable_macs(call: Call) -> int:
     kernels = (call.layer.depthwise_kernel, call.layer.pointwise_kernel)
     return _positions(call) * _size(kernels)
 
 
-def _nothing(call: _Call) -> int:
+def _nothing(call: Call) -> int:
     return 0
 
 
-_MACS: dict[type, Callable[[_Call], int]] = {
+_MACS: dict[type, Callable[[Call], int]] = {
     layers.Conv2D: _kernel_macs,
     layers.DepthwiseConv2D: _kernel_macs,
     layers.SeparableConv2D: _separable_macs,
@@ -204,7 +236,7 @@ _MACS: dict[type, Callable[[_Call], int]] = {
 }
 
 
-def _macs_of(call: _Call) -> int:
+def _macs_of(call: Call) -> int:
     if not getattr(call.layer, "weights", []):
         return 0
     for kind in type(call.layer).__mro__:
@@ -216,7 +248,7 @@ def _macs_of(call: _Call) -> int:
     )
 
 
-def _connections_of(call: _Call) -> int:
+def _connections_of(call: Call) -> int:
     if isinstance(call.layer, Subsampling2D):
         return math.prod(call.outputs[0].shape[1:]) * (call.layer.size**2 + 1)
     if isinstance(call.layer, RBF):
@@ -229,9 +261,9 @@ def _connections_of(call: _Call) -> int:
     return _macs_of(call) + biases
 
 
-def _per_call(calls: list[_Call], rule: Callable[[_Call], int]) -> dict[str, int]:
+def _per_call(graph: list[Call], rule: Callable[[Call], int]) -> dict[str, int]:
     totals: dict[str, int] = {}
-    for call in calls:
+    for call in graph:
         totals[call.layer.name] = totals.get(call.layer.name, 0) + rule(call)
     return totals
 
@@ -263,7 +295,7 @@ class _Window:
             return self.padding
         if self.padding == "valid":
             return 0
-        if self.stride == 1:
+        if self.stride == 1 or self.kernel == 1:
             return (self.kernel - 1) // 2
         if size is None:
             raise ValueError(
@@ -290,25 +322,28 @@ _WINDOWS: dict[type, Callable[[Any, int], _Window]] = {
     layers.AveragePooling2D: _pooling,
     layers.ZeroPadding2D: lambda layer, axis: _Window(1, 1, layer.padding[axis][0]),
     layers.Cropping2D: lambda layer, axis: _Window(1, 1, -layer.cropping[axis][0]),
+    PaddedIdentity: lambda layer, axis: _Window(1, layer.stride),
     PartialConv2D: lambda layer, axis: _Window(layer.size),
     Subsampling2D: lambda layer, axis: _Window(layer.size, layer.size),
 }
 _SEES_ALL = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
 
 
-def _intervals(model: keras.Model, calls: list[_Call], axis: int) -> dict[int, _Interval | None]:
+def _intervals(
+    model: keras.Model, graph: list[Call], axis: int, *, padded: bool = True
+) -> dict[int, _Interval | None]:
     """What the first unit of each tensor sees, by the tensor's id; None for everything."""
     seen: dict[int, _Interval | None] = {id(tensor): _Interval(0, 0, 1) for tensor in model.inputs}
-    for call in calls:
+    for call in graph:
         if not call.inputs:
             continue
         before = [seen[id(tensor)] for tensor in call.inputs]
-        after = _after(call, [one for one in before if one is not None], axis)
+        after = _after(call, [one for one in before if one is not None], axis, padded)
         seen.update((id(tensor), after) for tensor in call.outputs)
     return seen
 
 
-def _after(call: _Call, before: list[_Interval], axis: int) -> _Interval | None:
+def _after(call: Call, before: list[_Interval], axis: int, padded: bool) -> _Interval | None:
     shape = call.outputs[0].shape
     if not before or len(shape) != 4 or isinstance(call.layer, _SEES_ALL):
         return None
@@ -317,7 +352,8 @@ def _after(call: _Call, before: list[_Interval], axis: int) -> _Interval | None:
     for kind in type(call.layer).__mro__:
         if kind in _WINDOWS:
             window = _WINDOWS[kind](call.layer, axis)
-            return union.through(window.kernel, window.stride, window.pads(size, call.layer.name))
+            pads = window.pads(size, call.layer.name) if padded else 0
+            return union.through(window.kernel, window.stride, pads)
     if shape[1 + axis] not in {tensor.shape[1 + axis] for tensor in call.inputs}:
         raise TypeError(
             f"the layer {call.layer.name!r} is a {type(call.layer).__name__}, which changes the maps' size "

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_cnns.heads import strip_auxiliary
 from keras_cnns.layers import RBF
 from keras_cnns.losses import MAPCriterion
 from keras_cnns.recipes import Recipe
@@ -56,8 +57,10 @@ class Trained:
     """A trained network and how it came about.
 
     Attributes:
-        model: From preprocessed pictures to class probabilities, float32 (n, classes).
-        history: One row an epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds.
+        model: From preprocessed pictures to class probabilities, float32 (n, classes); without the auxiliary
+            heads that it was trained with.
+        history: One row an epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds; all
+            of the main output alone.
         images_per_second: Training speed over all epochs after the first (which compiles), with validation.
         device: Where it ran, for a person.
         resumed_after: The epoch after which an interrupted training was taken up again; 0 for none.
@@ -88,17 +91,10 @@ def train(task: Task, *, checkpoints: Path | None = None, report: Report = lambd
     keras.utils.set_random_seed(task.seed)
     _grow_gpu_memory()
     how, recipe = task.preprocess, task.recipe
-    scores = scores_model(
-        create_model(
-            task.model, input_shape=how.input_shape, classes=len(task.labels), classifier_activation=None
-        )
-    )
+    scores = scores_model(untrained(task))
     steps = math.ceil(task.train_count / recipe.batch_size)
     scores.compile(
-        optimizer=_optimizer(recipe, steps * recipe.epochs),
-        loss=_loss(recipe),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        jit_compile=False,
+        optimizer=optimizer(recipe, steps * recipe.epochs), jit_compile=False, **_measures(scores, recipe)
     )
     history = _History(recipe.epochs, steps, report)
     if checkpoints is not None:
@@ -108,6 +104,10 @@ def train(task: Task, *, checkpoints: Path | None = None, report: Report = lambd
         task.train_files, task.train_count, how, batch_size=recipe.batch_size, shuffle=task.seed + start
     )
     unseen = data.batches(task.test_files, task.test_count, how, batch_size=_TEST_BATCH)
+    if recipe.auxiliary_weight:
+        seen, unseen = (
+            each.map(lambda x, y: (x, dict.fromkeys(scores.output, y))) for each in (seen, unseen)
+        )
     callbacks: list[keras.callbacks.Callback] = [history, keras.callbacks.TerminateOnNaN()]
     if checkpoints is not None:
         keep = checkpoint.save
@@ -125,10 +125,21 @@ def train(task: Task, *, checkpoints: Path | None = None, report: Report = lambd
             f"at learning rate {recipe.learning_rate:g}; a smaller --learning-rate may help"
         )
     speed = history.speed(task.train_count, start)
-    return Trained(probabilities_model(scores), history.rows, speed, _device(), start)
+    return Trained(probabilities_model(strip_auxiliary(scores)), history.rows, speed, _device(), start)
 
 
 _TEST_BATCH = 256
+
+
+def untrained(task: Task) -> keras.Model:
+    """The network of a task with class scores as its output, and with auxiliary heads if the recipe has them.
+
+    Raises:
+        ValueError: The network refuses its input or has no heads; the text says what works.
+    """
+    heads = {"aux": True} if task.recipe.auxiliary_weight else {}
+    shape, classes = task.preprocess.input_shape, len(task.labels)
+    return create_model(task.model, input_shape=shape, classes=classes, classifier_activation=None, **heads)
 
 
 def scores_model(model: keras.Model) -> keras.Model:
@@ -150,19 +161,60 @@ def predict(model: keras.Model, files: tuple[str, ...], count: int, how: Preproc
     return np.concatenate([np.asarray(model.predict_on_batch(images)) for images, _ in stream])
 
 
-def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+def optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+    """What a recipe trains with, over so many steps."""
     rate: Any = recipe.learning_rate
     if recipe.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+    if recipe.schedule == "steps":
+        rates = [rate, rate / 10, rate / 100]
+        rate = keras.optimizers.schedules.PiecewiseConstantDecay([steps // 2, steps * 3 // 4], rates)
     if recipe.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=recipe.momentum)
+        return _SGD(recipe.weight_decay, rate, momentum=recipe.momentum, nesterov=recipe.nesterov)
     return keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
+
+
+class _SGD(keras.optimizers.SGD):
+    """Stochastic gradient descent whose weight decay is part of the gradient, and so of the momentum.
+
+    So do the papers (Krizhevsky et al. 2012, section 5) and Caffe and Torch; Keras's own `weight_decay` does
+    not go through the momentum, and is ten times weaker at a momentum of 0.9.
+    """
+
+    def __init__(self, decay: float, learning_rate: Any, *, momentum: float, nesterov: bool) -> None:
+        super().__init__(learning_rate, momentum=momentum, nesterov=nesterov)
+        self._decay = decay
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        decay = keras.ops.cast(self._decay, variable.dtype) * variable
+        super().update_step(gradient + decay, variable, learning_rate)
+
+
+def _measures(model: keras.Model, recipe: Recipe) -> dict[str, Any]:
+    """Loss and accuracy for `compile`; with heads the sum main + weight · (aux1 + aux2)."""
+    accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+    if not recipe.auxiliary_weight:
+        return {"loss": _loss(recipe), "metrics": [accuracy]}
+    weights = {name: 1.0 if name == "main" else recipe.auxiliary_weight for name in model.output}
+    losses = {name: _loss(recipe) for name in weights}
+    return {"loss": losses, "loss_weights": weights, "metrics": {"main": [accuracy]}}
 
 
 def _loss(recipe: Recipe) -> keras.losses.Loss:
     if recipe.loss == "map":
         return MAPCriterion()
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def _of_main(logs: Mapping[str, float] | None) -> dict[str, float]:
+    """Keras's figures of the main output, under the names that a network without heads has."""
+    figures = {key: float(value) for key, value in (logs or {}).items()}
+    if "main_loss" not in figures:
+        return figures
+    # A sum that is no number ends the training, and must be seen.
+    loss = figures["main_loss"] if math.isfinite(figures["loss"]) else figures["loss"]
+    main = {key.replace("main_", ""): value for key, value in figures.items() if "main_" in key}
+    return {**main, "loss": loss}
 
 
 def _grow_gpu_memory() -> None:
@@ -194,12 +246,12 @@ class _History(keras.callbacks.Callback):
         now = time.perf_counter()
         if now - self._told >= 0.2:
             self._told = now
-            self._tell(batch + 1, (logs or {}).get("accuracy", 0.0))
+            self._tell(batch + 1, _of_main(logs).get("accuracy", 0.0))
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         seconds = time.perf_counter() - self._began
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        row = {key: float(value) for key, value in (logs or {}).items()}
+        row = _of_main(logs)
         self.rows.append({"epoch": epoch + 1, **row, "learning_rate": rate, "seconds": seconds})
         self._tell(self._steps, row.get("accuracy", 0.0))
 

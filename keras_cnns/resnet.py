@@ -1,0 +1,343 @@
+"""ResNet: He et al. 2015 (arXiv 1512.03385), and its pre-activation form, He et al. 2016 (arXiv 1603.05027).
+
+A unit is y = F(x) + x: its branch F learns what to add, its shortcut hands x on. n units in a row are the sum
+of 2^n paths through them (Veit et al. 2016).
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+from keras import layers
+
+from keras_cnns._blocks import HE_NORMAL, HE_NORMAL_FAN_OUT, batch_norm, conv, max_pool, relu, torch_linear
+from keras_cnns._checks import DEFAULT, look_up, smallest_size
+from keras_cnns._frame import builder, close_frame, global_average, open_frame
+from keras_cnns.layers import PaddedIdentity
+
+BASIC, BOTTLENECK = (3, 3), (1, 3, 1)  # the kernels of a unit's branch
+
+# He et al. 2015, table 1 and section 4.2; He et al. 2016, section 4 (200: table 5; 164 and 1001: table 4).
+# depth: (kernels, units in each stage). Four stages are an ImageNet net, three a CIFAR net of depth 6n + 2,
+# with bottlenecks 9n + 2.
+TABLE = {
+    18: (BASIC, (2, 2, 2, 2)),
+    34: (BASIC, (3, 4, 6, 3)),
+    50: (BOTTLENECK, (3, 4, 6, 3)),
+    101: (BOTTLENECK, (3, 4, 23, 3)),
+    152: (BOTTLENECK, (3, 8, 36, 3)),
+    200: (BOTTLENECK, (3, 24, 36, 3)),
+    20: (BASIC, (3, 3, 3)),
+    32: (BASIC, (5, 5, 5)),
+    44: (BASIC, (7, 7, 7)),
+    56: (BASIC, (9, 9, 9)),
+    110: (BASIC, (18, 18, 18)),
+    1202: (BASIC, (200, 200, 200)),
+    164: (BOTTLENECK, (18, 18, 18)),
+    1001: (BOTTLENECK, (111, 111, 111)),
+}
+ONLY_VERSION_2 = (200, 164, 1001)
+FIRST_WIDTH = {4: 64, 3: 16}  # stages: maps of the stem; each stage has twice the maps of the one before
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What a peer does where the papers are silent, or does otherwise."""
+
+    depths: tuple[int, ...] = tuple(TABLE)
+    versions: tuple[float, ...] = (1, 1.5, 2)
+    epsilon: float = 1e-5
+    momentum: float = 0.9
+    initializer: Any = HE_NORMAL
+    biased: tuple[str, ...] = ()  # convolutions with a bias, which batch normalisation takes away again
+    ceil: bool = False  # pool1 rounds up and is not padded
+    stride_last: bool = False  # version 2: a stage's LAST unit halves the maps, and the stem has no BN-ReLU
+    fc: Callable[[int], dict[str, Any]] = lambda _: {"kernel_initializer": HE_NORMAL}
+
+
+_KERAS = Dialect((50, 101, 152), (1, 2), 1.001e-5, 0.99, "glorot_uniform", fc=lambda _: {})
+DIALECTS = {
+    "paper": Dialect(),
+    "keras": replace(_KERAS, biased=("stem", "inner", "last", "projection")),
+    "torchvision": Dialect((18, 34, 50, 101, 152), (1.5,), initializer=HE_NORMAL_FAN_OUT, fc=torch_linear),
+    "caffe": Dialect((50, 101, 152), (1,), ceil=True),
+}
+SPECIAL = {  # (dialect, depth or version) that differs from the rest of its dialect
+    ("keras", "version 2"): replace(_KERAS, biased=("stem", "last", "projection"), stride_last=True),
+    ("caffe", "depth 50"): replace(DIALECTS["caffe"], biased=("stem",)),
+}
+
+
+def untouched(x: Any, place: str, name: str) -> Any:
+    """What `Plan.gate` is in a network without gates."""
+    return x
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How all units of one network are built.
+
+    Attributes:
+        kernels: Sides of the branch's convolutions, in pixels.
+        widths: Their output maps, as multiples of the stage's width.
+        units: Units in each stage.
+        version: 1, 1.5 or 2.
+        strided: Which of the convolutions takes a stage's stride, counted from 0.
+        shortcut: "A", "B" or "C" (section 4.1); None for a plain net.
+        groups: Groups of the 3x3 convolution.
+        projection: Side of a strided projection's kernel, in pixels.
+        dialect: Constants.
+        gate: (maps, place, unit's name) → maps; SENet's blocks come in here. The places: "pre", "3x3",
+            "standard", "identity", "post".
+    """
+
+    kernels: tuple[int, ...]
+    widths: tuple[float, ...]
+    units: tuple[int, ...]
+    version: float = 1
+    strided: int = 0
+    shortcut: str | None = "B"
+    groups: int = 1
+    projection: int = 1
+    dialect: Dialect = DIALECTS["paper"]
+    gate: Callable[[Any, str, str], Any] = untouched
+
+
+@builder
+def resnet(
+    depth: int = 50,
+    *,
+    version: float | None = None,
+    shortcut: str | None = None,
+    plain: bool = False,
+    dialect: str = "paper",
+    input_shape: tuple[int | None, int | None, int] | None = None,
+    classes: int | None = None,
+    include_top: bool = True,
+    pooling: str | None = None,
+    classifier_activation: str | None = DEFAULT,
+    weights: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+) -> keras.Model:
+    """A residual network (He et al. 2015, tables 1 and 6; He et al. 2016).
+
+        conv1 112x112x64 → pool1 56x56 → conv2_x 56x56 → conv3_x 28x28 → conv4_x 14x14 → conv5_x 7x7 → 1000
+        CIFAR: conv1 32x32x16 → stage1 32x32 → stage2 16x16 → stage3 8x8 → 10
+
+    Args:
+        depth: 18, 34, 50 (default), 101, 152 or 200 for ImageNet; 20, 32, 44, 56, 110, 1202, 164 or 1001 for
+            CIFAR. The number of layers with weights.
+        version: 1 (default): conv-BN-ReLU, a bottleneck's stride in its first 1x1, as the paper has it. 1.5:
+            the stride in the 3x3 (fb.resnet.torch). 2: BN-ReLU-conv, nothing after the addition (He et al.
+            2016), the default of 200, 164 and 1001, which exist in this version alone.
+        shortcut: What crosses a change of shape: "A" every second pixel and zeros as new maps, no parameters
+            (CIFAR's default); "B" a 1x1 projection (ImageNet's default, and that of CIFAR's bottlenecks);
+            "C" projections in every unit.
+        plain: The same net without shortcuts, which is harder to train the deeper it is (section 4.1).
+        dialect: "paper" (default). "keras": as keras.applications has versions 1 and 2; "torchvision":
+            version 1.5; "caffe": the authors' release, whose 50-layer net has a bias in conv1.
+        input_shape: (height, width, channels) in pixels, by default (224, 224, 3) or (32, 32, 3). Any size
+            goes; sizes may be None.
+        classes: Number of classes, by default 1000 or 10.
+        include_top: Whether to keep the average pooling and the classifier.
+        pooling: Only without the top: None (default) keeps the maps, "avg" or "max" reduce each to a number.
+        classifier_activation: "softmax" by default; None for logits, or any Keras activation.
+        weights: None (default): He's normal initialisation, zero biases. Or the path of a .weights.h5 file.
+        name: The model's name, by default "resnet50", "plain34", "cifar_resnet20" and the like.
+
+    Returns:
+        A functional Keras model from (batch, height, width, channels) to (batch, classes) in float32. Units
+        are called conv2_1 or stage1_1, their convolutions conv2_1_1, conv2_1_2 …
+
+    Raises:
+        ValueError: An argument is not allowed or contradicts another one; the text says what works.
+        FileNotFoundError: There are no such weights.
+    """
+    plan = plan_of(depth, version, shortcut, plain, dialect)
+    frame = open_frame(
+        name or name_of(depth, plan),
+        **defaults(plan, input_shape, classes),
+        include_top=include_top, pooling=pooling,
+        classifier_activation=classifier_activation, weights=weights,
+    )  # fmt: skip
+    maps = residual_stages(stem(frame.image, plan), plan)
+    return close_frame(frame, maps, global_average, **plan.dialect.fc(maps.shape[-1]))
+
+
+def plan_of(depth: int, version: float | None, shortcut: str | None, plain: bool, dialect: str) -> Plan:
+    """The plan that `resnet`'s arguments describe.
+
+    Raises:
+        ValueError: As `resnet`.
+    """
+    kernels, units = look_up(TABLE, depth, "depth")
+    imagenet, bottleneck = len(units) == 4, kernels == BOTTLENECK
+    peer = look_up(DIALECTS, dialect, "dialect")
+    version = _version(depth, version, dialect, peer)
+    shortcut = _shortcut(shortcut, "B" if imagenet or bottleneck else "A", plain, version, dialect)
+    peer = SPECIAL.get((dialect, f"version {version}"), SPECIAL.get((dialect, f"depth {depth}"), peer))
+    # From version 1.5 on the 3x3 takes the stride, save in CIFAR's bottlenecks.
+    strided = 1 if bottleneck and version > 1 and imagenet else 0
+    return Plan(kernels, (1, 1, 4) if bottleneck else (1, 1), units, version, strided, shortcut, dialect=peer)
+
+
+def defaults(plan: Plan, input_shape: Any, classes: int | None) -> dict[str, Any]:
+    """What ImageNet and CIFAR differ in outside the network."""
+    imagenet = len(plan.units) == 4
+    shape = (224, 224, 3) if imagenet else (32, 32, 3)
+    windows = [(7, 2, 6), (3, 2, 1 if plan.dialect.ceil else 2)] if imagenet else []
+    return {
+        "input_shape": input_shape or shape, "smallest": smallest_size(windows),
+        "classes": classes, "default_classes": 1000 if imagenet else 10,
+    }  # fmt: skip
+
+
+def stem(x: Any, plan: Plan) -> Any:
+    """conv1 and pool1 (table 1), or CIFAR's one 3x3 (section 4.2)."""
+    imagenet = len(plan.units) == 4
+    width = FIRST_WIDTH[len(plan.units)]
+    x = _conv(x, width, 7 if imagenet else 3, 2 if imagenet else 1, "stem", plan, "conv1")
+    if not _bare_stem(plan):
+        x = relu(_bn(x, plan, "conv1_bn"), "conv1_relu")
+    return max_pool(x, ceil=plan.dialect.ceil, name="pool1") if imagenet else x
+
+
+def residual_stages(x: Any, plan: Plan) -> Any:
+    """All units: conv2_x to conv5_x, or stage1 to stage3."""
+    count = len(plan.units)
+    for stage, units in enumerate(plan.units):
+        width = FIRST_WIDTH[count] << stage
+        halving = units - 1 if plan.dialect.stride_last else 0
+        halves = stage < count - 1 if plan.dialect.stride_last else stage > 0
+        for i in range(units):
+            name = f"conv{stage + 2}_{i + 1}" if count == 4 else f"stage{stage + 1}_{i + 1}"
+            step = 2 if halves and i == halving else 1
+            if plan.version == 2:
+                first = stage == 0 and i == 0
+                x = unit_v2(x, width, step, plan, name, activate=not first or _bare_stem(plan))
+            else:
+                x = unit_v1(x, width, step, plan, name)
+    if plan.version == 2:
+        x = relu(_bn(x, plan, "post_bn"), "post_relu")
+    return x
+
+
+def unit_v1(x: Any, width: int, stride: int, plan: Plan, name: str) -> Any:
+    """One unit, y = relu(F(x) + shortcut(x)), F being conv-BN(-ReLU) (He et al. 2015, equations 1 and 2)."""
+    f = plan.gate(x, "pre", name)
+    last = len(plan.kernels) - 1
+    for i, kernel in enumerate(plan.kernels):
+        f = _branch_conv(f, i, width, stride, plan, name)
+        f = _bn(f, plan, f"{name}_{i + 1}_bn")
+        f = plan.gate(f, "3x3", name) if kernel == 3 else f
+        f = relu(f, f"{name}_{i + 1}_relu") if i < last else f
+    if plan.shortcut is None:
+        return relu(f, name)
+    f = plan.gate(f, "standard", name)
+    y = layers.Add(name=f"{name}_add")([plan.gate(shortcut(x, f, stride, plan, name), "identity", name), f])
+    return plan.gate(relu(y, name), "post", name)
+
+
+def unit_v2(x: Any, width: int, stride: int, plan: Plan, name: str, *, activate: bool = True) -> Any:
+    """One unit, y = F(x) + x, F being BN-ReLU-conv each time (He et al. 2016, figure 4e); y may be negative.
+
+    Where the maps change their number, the projection reads what the first BN-ReLU gives, and has no
+    normalisation of its own.
+    """
+    activated = relu(_bn(x, plan, f"{name}_preact_bn"), f"{name}_preact_relu") if activate else x
+    f = plan.gate(activated, "pre", name)
+    for i, _ in enumerate(plan.kernels):
+        if i > 0:
+            f = relu(_bn(f, plan, f"{name}_{i}_bn"), f"{name}_{i}_relu")
+        f = _branch_conv(f, i, width, stride, plan, name)
+    f = plan.gate(f, "standard", name)
+    source = activated if _projects(x, f, plan) else x
+    s = plan.gate(shortcut(source, f, stride, plan, name), "identity", name)
+    return plan.gate(layers.Add(name=name)([s, f]), "post", name)
+
+
+def shortcut(x: Any, f: Any, stride: int, plan: Plan, name: str) -> Any:
+    """Options A, B and C of section 4.1: x in the shape of the branch's end f."""
+    if _projects(x, f, plan):
+        kernel = plan.projection if stride > 1 else 1
+        s = _conv(x, f.shape[-1], kernel, stride, "projection", plan, f"{name}_proj")
+        return s if plan.version == 2 else _bn(s, plan, f"{name}_proj_bn")
+    if x.shape[-1] != f.shape[-1] or stride > 1:
+        return PaddedIdentity(f.shape[-1], stride, name=f"{name}_identity")(x)
+    return x
+
+
+def _projects(x: Any, f: Any, plan: Plan) -> bool:
+    return plan.shortcut == "C" or (plan.shortcut == "B" and x.shape[-1] != f.shape[-1])
+
+
+def _bare_stem(plan: Plan) -> bool:
+    """Whether BN-ReLU is left to the first unit: in version 2, save in the paper's ImageNet nets."""
+    return plan.version == 2 and (len(plan.units) == 3 or plan.dialect.stride_last)
+
+
+def _branch_conv(f: Any, i: int, width: int, stride: int, plan: Plan, name: str) -> Any:
+    kernel, part = plan.kernels[i], "last" if i == len(plan.kernels) - 1 else "inner"
+    groups = plan.groups if kernel == 3 else 1
+    step = stride if i == plan.strided else 1
+    return _conv(f, int(width * plan.widths[i]), kernel, step, part, plan, f"{name}_{i + 1}", groups)
+
+
+def _conv(
+    x: Any, filters: int, kernel: int, stride: int, part: str, plan: Plan, name: str, groups: int = 1
+) -> Any:
+    how = plan.dialect
+    bias = part in how.biased
+    return conv(x, filters, kernel, stride, name=name, initializer=how.initializer, bias=bias, groups=groups)
+
+
+def _bn(x: Any, plan: Plan, name: str) -> Any:
+    return batch_norm(x, name, epsilon=plan.dialect.epsilon, momentum=plan.dialect.momentum)
+
+
+def _version(depth: int, version: float | None, dialect: str, peer: Dialect) -> float:
+    """The version; where it is not given, the first that both the depth and the dialect have."""
+    rows = (2,) if depth in ONLY_VERSION_2 else (1, 1.5, 2) if len(TABLE[depth][1]) == 4 else (1, 2)
+    if version is not None:
+        look_up(dict.fromkeys((1, 1.5, 2)), version, "version")
+    if depth not in peer.depths:
+        raise ValueError(f"depth={depth} contradicts dialect={dialect!r}, which has {_or(peer.depths)}.")
+    for what, allowed in ((f"depth={depth}", rows), (f"dialect={dialect!r}", peer.versions)):
+        if version is not None and version not in allowed:
+            raise ValueError(f"version={version!r} contradicts {what}, which has version {_or(allowed)}.")
+    return version or next(each for each in rows if each in peer.versions)
+
+
+def _or(values: tuple[float, ...]) -> str:
+    return " or ".join(map(str, values))
+
+
+def _shortcut(given: str | None, default: str, plain: bool, version: float, dialect: str) -> str | None:
+    """The shortcut, or None for a plain net."""
+    if given is not None:
+        look_up(dict.fromkeys("ABC"), given, "shortcut")
+    if plain:
+        for what, contradicts in (
+            (f"shortcut={given!r}", given is not None), (f"version={version!r}", version != 1),
+            (f"dialect={dialect!r}", dialect != "paper"),
+        ):  # fmt: skip
+            if contradicts:
+                raise ValueError(
+                    f"plain=True contradicts {what}: a plain net is the paper's without shortcuts."
+                )
+        return None
+    if dialect != "paper" and given not in (None, default):
+        raise ValueError(f"shortcut={given!r} contradicts dialect={dialect!r}, which has {default!r} alone.")
+    return given or default
+
+
+def name_of(depth: int, plan: Plan) -> str:
+    """Such as resnet50, resnet50_v1_5, plain34, cifar_resnet20, cifar_preresnet110."""
+    imagenet = len(plan.units) == 4
+    kind = (
+        "plain" if plan.shortcut is None else "preresnet" if plan.version == 2 and not imagenet else "resnet"
+    )
+    suffix = {1.5: "_v1_5", 2: "_v2"}.get(plan.version, "") if imagenet else ""
+    return f"{'' if imagenet else 'cifar_'}{kind}{depth}{suffix}"

@@ -1,0 +1,35 @@
+"""docs/fidelity.md says what is so: its numbers are the contract's, and the tests that it names exist."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from keras_cnns import list_models
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "fidelity.md").read_text(encoding="utf-8")
+
+
+def test_generated_tables_are_those_of_the_contract():
+    script = runpy.run_path(str(ROOT / "scripts" / "fidelity"))
+    assert script["page"](PAGE) == PAGE, "python scripts/fidelity writes them anew"
+
+
+def test_every_network_is_on_the_page():
+    named = set(re.findall(r"`(\w+)`", PAGE))
+    assert set(list_models()) <= named
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(test_\w+)`", PAGE))))
+def test_every_test_that_it_names_exists(name):
+    defined = re.compile(rf"^def {name}\(", re.MULTILINE)
+    assert any(
+        defined.search(path.read_text(encoding="utf-8")) for path in (ROOT / "tests").glob("test_*.py")
+    )
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:tests|keras_cnns)/[\w/]+\.py)`", PAGE))))
+def test_every_file_that_it_names_exists(path):
+    assert (ROOT / path).is_file()

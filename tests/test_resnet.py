@@ -1,0 +1,279 @@
+"""What only the ResNet papers say (He et al. 2015, 2016), and ResNeXt's (Xie et al. 2016)."""
+
+import keras
+import numpy as np
+import pytest
+from peers import give_the_same_weights, largest_difference
+
+from keras_cnns import create_model, resnet, resnext
+from keras_cnns.analysis import counts
+from keras_cnns.layers import PaddedIdentity
+
+layers = keras.layers
+
+
+def numpy(x):
+    return keras.ops.convert_to_numpy(x)
+
+
+def noise(*shape, seed=0):
+    return np.random.RandomState(seed).normal(size=shape).astype("float32")
+
+
+def kinds(model, kind):
+    return [layer for layer in model.layers if isinstance(layer, kind)]
+
+
+def inner(model, *names):
+    """What the layers give, one after the other."""
+    return keras.Model(model.input, [model.get_layer(name).output for name in names])
+
+
+def zero_the_branches(model, last):
+    """Make every F(x) zero: `last` ends the name of a branch's last layer."""
+    for layer in model.layers:
+        if layer.name.endswith(last) and not layer.name.startswith(("conv1", "post")):
+            layer.set_weights(
+                [np.zeros_like(weight) for weight in layer.get_weights()[:2]] + layer.get_weights()[2:]
+            )
+
+
+def test_shortcut_a_picks_every_second_pixel_and_appends_zeros():
+    """The ramp 1 … 16: 1, 3, 9, 11 stay (average pooling would give 3.5 …, maximum pooling 6 …)."""
+    ramp = np.arange(1, 17, dtype="float32").reshape(1, 4, 4, 1)
+    layer = PaddedIdentity(4, 2)
+    found = numpy(layer(np.concatenate([ramp, -ramp], axis=-1)))
+    expected = [[[1, -1, 0, 0], [3, -3, 0, 0]], [[9, -9, 0, 0], [11, -11, 0, 0]]]
+    np.testing.assert_array_equal(found[0], expected)
+    assert layer.weights == []
+
+
+@pytest.mark.parametrize("side", [7, 8, 9])
+def test_shortcut_a_has_the_size_of_a_padded_convolution(side):
+    layer = PaddedIdentity(6, 2)
+    found = layer(noise(1, side, side + 1, 3))
+    assert tuple(found.shape) == (1, -(-side // 2), -(-(side + 1) // 2), 6)
+    assert layer.compute_output_shape((None, side, None, 3)) == (None, -(-side // 2), None, 6)
+
+
+def test_shortcut_a_refuses_to_lose_maps():
+    with pytest.raises(ValueError, match="filters=2 is less than the 3 maps of the input"):
+        PaddedIdentity(2)(noise(1, 4, 4, 3))
+
+
+@pytest.mark.parametrize(("depth", "shape"), [(18, (64, 64, 3)), (20, (32, 32, 3))])
+def test_a_plain_net_has_the_parameters_of_shortcut_a(depth, shape):
+    """Section 4.1: "identity shortcuts ... have no extra parameter compared to their plain counterparts"."""
+    plain = resnet(depth, plain=True, input_shape=shape)
+    residual = resnet(depth, shortcut="A", input_shape=shape)
+    assert counts.parameters(plain) == counts.parameters(residual)
+    assert counts.macs(plain) == counts.macs(residual)
+    assert not kinds(plain, layers.Add)
+    assert len(kinds(residual, layers.Add)) == (depth - 2) // 2
+
+
+def test_a_unit_whose_last_gamma_is_zero_is_the_identity():
+    model = resnet(20, input_shape=(8, 8, 3))
+    for layer in kinds(model, layers.BatchNormalization):
+        if layer.name.endswith("_2_bn"):
+            layer.gamma.assign(0 * layer.gamma)
+    before, after = (numpy(x) for x in inner(model, "stage2_1", "stage2_3")(noise(2, 8, 8, 3)))
+    assert before.min() == 0
+    assert before.max() > 0
+    np.testing.assert_array_equal(after, before)
+
+
+def test_units_of_version_1_end_in_a_relu_and_those_of_version_2_do_not():
+    images = noise(2, 8, 8, 3)
+    assert numpy(inner(resnet(20, input_shape=(8, 8, 3)), "stage3_3", "stage3_2")(images)[0]).min() == 0
+    assert (
+        numpy(inner(resnet(20, version=2, input_shape=(8, 8, 3)), "stage3_3", "stage3_2")(images)[0]).min()
+        < 0
+    )
+
+
+def test_without_branches_the_pre_activation_trunk_is_linear():
+    """He et al. 2016, equation 4: x_L = x_l + Σ F; a ReLU after the addition would break it."""
+    model = resnet(110, version=2, input_shape=(8, 8, 3))
+    zero_the_branches(model, "_2")
+    trunk = inner(model, "stage3_18", "stage1_1")
+    a, b = noise(1, 8, 8, 3), noise(1, 8, 8, 3, seed=1)
+    found, parts = numpy(trunk(a - 3 * b)[0]), [numpy(trunk(x)[0]) for x in (a, b)]
+    assert np.abs(found).max() > 0.1
+    np.testing.assert_allclose(found, parts[0] - 3 * parts[1], atol=1e-5)
+
+
+def test_pre_activation_bottlenecks_have_as_many_normalisations_as_convolutions_less_projections():
+    for model in (resnet(164, input_shape=(8, 8, 3)), resnet(50, version=2, input_shape=(32, 32, 3))):
+        projections = [layer for layer in kinds(model, layers.Conv2D) if layer.name.endswith("_proj")]
+        assert len(projections) == {164: 3, 50: 4}[164 if "164" in model.name else 50]
+        convolutions, norms = kinds(model, layers.Conv2D), kinds(model, layers.BatchNormalization)
+        assert len(norms) == len(convolutions) - len(projections)
+
+
+def test_projections_read_what_the_branch_reads():
+    """BN-ReLU is shared where the number of maps changes, and the projection has no normalisation."""
+    model = resnet(164, input_shape=(8, 8, 3))
+    for name in ("stage1_1", "stage2_1", "stage3_1"):
+        projection, branch = model.get_layer(f"{name}_proj"), model.get_layer(f"{name}_1")
+        assert projection.input is branch.input is model.get_layer(f"{name}_preact_relu").output
+        assert projection.output is model.get_layer(name).input[0]
+    assert model.get_layer("stage2_2").input[0] is model.get_layer("stage2_1").output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "strides"),
+    [
+        ({"depth": 50}, (2, 1, 1)),
+        ({"depth": 50, "version": 1.5}, (1, 2, 1)),
+        ({"depth": 50, "version": 2}, (1, 2, 1)),
+        ({"depth": 164}, (2, 1, 1)),
+        ({"depth": 18}, (2, 1)),
+    ],
+)
+def test_where_a_stage_takes_its_stride(arguments, strides):
+    model = resnet(**arguments, input_shape=(32, 32, 3))
+    first = "stage2_1" if arguments["depth"] == 164 else "conv3_1"
+    found = [model.get_layer(f"{first}_{i + 1}").strides[0] for i in range(len(strides))]
+    assert tuple(found) == strides
+    assert model.get_layer(f"{first}_proj").strides == (2, 2)
+    second = [model.get_layer(f"{first[:-1]}2_{i + 1}").strides[0] for i in range(len(strides))]
+    assert set(second) == {1}
+
+
+def test_every_convolution_is_padded_as_the_papers():
+    """3x3 with stride 2 on an even size: one pixel on each side, where "same" would have none before."""
+    model = resnet(18, input_shape=(32, 32, 3))
+    strided = [x for x in kinds(model, layers.Conv2D) if x.strides == (2, 2) and x.kernel_size[0] > 1]
+    assert len(strided) == 4
+    for layer in strided:
+        pad = model.get_layer(f"{layer.name}_pad")
+        half = layer.kernel_size[0] // 2
+        assert pad.padding == ((half, half), (half, half))
+        assert layer.padding == "valid"
+
+
+def test_initialisation_is_hes_normal():
+    """He et al. 2015 (1502.01852): N(0, 2 / fan-in), whole tails; all biases and shifts zero."""
+    keras.utils.set_random_seed(0)
+    model = resnet(18, input_shape=(32, 32, 3))
+    for name, fan_in in (("conv1", 147), ("conv5_2_1", 4608), ("conv5_1_proj", 256), ("logits", 512)):
+        kernel = numpy(model.get_layer(name).kernel)
+        deviation = np.sqrt(2 / fan_in)
+        assert kernel.std() == pytest.approx(deviation, rel=0.03)
+        assert abs(kernel).max() > 3 * deviation  # Keras's he_normal is cut at 2.27
+    for layer in kinds(model, layers.BatchNormalization):
+        assert (layer.epsilon, layer.momentum) == (1e-5, 0.9)
+        assert [float(numpy(weight).mean()) for weight in layer.weights] == [1, 0, 0, 1]
+    assert not any(layer.use_bias for layer in kinds(model, layers.Conv2D))
+    assert not numpy(model.get_layer("logits").bias).any()
+    assert not kinds(model, layers.Dropout)
+
+
+@pytest.mark.parametrize(
+    ("name", "peer"),
+    [
+        ("resnet50_keras", "ResNet50"),
+        ("resnet50_v2_keras", "ResNet50V2"),
+        pytest.param("resnet101_keras", "ResNet101", marks=pytest.mark.slow),
+        pytest.param("resnet152_keras", "ResNet152", marks=pytest.mark.slow),
+        pytest.param("resnet101_v2_keras", "ResNet101V2", marks=pytest.mark.slow),
+        pytest.param("resnet152_v2_keras", "ResNet152V2", marks=pytest.mark.slow),
+    ],
+)
+def test_keras_dialect_is_keras_applications(name, peer):
+    shape = (75, 64, 3)  # an odd side and an even one
+    ours = create_model(name, input_shape=shape, classes=10, classifier_activation=None)
+    theirs = getattr(keras.applications, peer)(
+        weights=None, input_shape=shape, classes=10, classifier_activation=None
+    )
+    give_the_same_weights(ours, theirs)
+    assert largest_difference(ours, theirs, shape) < 1e-5
+    mine, others = (kinds(model, layers.BatchNormalization)[0] for model in (ours, theirs))
+    assert (mine.epsilon, mine.momentum) == (others.epsilon, others.momentum)
+    initializers = [
+        keras.initializers.serialize(kinds(model, layers.Conv2D)[0].kernel_initializer)["class_name"]
+        for model in (ours, theirs)
+    ]
+    assert initializers[0] == initializers[1]
+
+
+def test_torchvision_dialect():
+    """Version 1.5, weights drawn by the fan of the outputs, the classifier as torch.nn.Linear draws it."""
+    keras.utils.set_random_seed(0)
+    model = resnet(50, dialect="torchvision", input_shape=(32, 32, 3))
+    assert model.name == "resnet50_v1_5"
+    assert model.get_layer("conv3_1_2").strides == (2, 2)
+    assert numpy(model.get_layer("conv1").kernel).std() == pytest.approx(np.sqrt(2 / 3136), rel=0.03)
+    for weight in model.get_layer("logits").weights:
+        assert abs(numpy(weight)).max() == pytest.approx(2048**-0.5, rel=0.01)
+
+
+def test_caffe_dialect_rounds_pool1_up_and_leaves_a_bias_in_the_50_layer_net():
+    caffe, paper = (resnet(50, dialect=name, input_shape=(225, 225, 3)) for name in ("caffe", "paper"))
+    assert [model.get_layer("pool1").output.shape[1] for model in (caffe, paper)] == [56, 57]
+    assert [layer.name for layer in kinds(caffe, layers.Conv2D) if layer.use_bias] == ["conv1"]
+    assert not any(layer.use_bias for layer in kinds(resnet(101, dialect="caffe"), layers.Conv2D))
+
+
+def test_resnext_groups_do_not_see_each_other():
+    """Xie et al. 2016, figure 3c: a map reacts to its own group alone."""
+    layer = resnext(50, input_shape=(32, 32, 3)).get_layer("conv2_1_2")
+    quiet = noise(1, 5, 5, 128)
+    loud = quiet.copy()
+    loud[..., 8:12] += 1.0
+    changed = np.abs(numpy(layer(loud)) - numpy(layer(quiet))).max(axis=(0, 1, 2))
+    assert set(np.nonzero(changed)[0]) == {8, 9, 10, 11}
+
+
+def test_resnext_widths_strides_and_size():
+    """Table 1: inner widths 128 … 1024; the stride in the grouped 3x3; fewer parameters than ResNet-50."""
+    model = resnext(50)
+    for stage, width in zip((2, 3, 4, 5), (128, 256, 512, 1024), strict=True):
+        grouped = model.get_layer(f"conv{stage}_1_2")
+        assert (grouped.filters, grouped.groups) == (width, 32)
+        assert grouped.strides == ((1, 1) if stage == 2 else (2, 2))
+        assert model.get_layer(f"conv{stage}_1_1").strides == (1, 1)
+    assert model.count_params() < resnet(50).count_params()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"depth": 51}, r"depth=51 is not known\. Did you mean 50\? Known: 18, 20, 32, 34"),
+        ({"depth": "50"}, r"depth='50' is not known"),
+        ({"version": 3}, r"version=3 is not known\. Did you mean 2\? Known: 1, 1\.5, 2"),
+        ({"depth": 200, "version": 1}, "version=1 contradicts depth=200, which has version 2"),
+        ({"depth": 20, "version": 1.5}, "version=1.5 contradicts depth=20, which has version 1 or 2"),
+        ({"dialect": "torchvision", "version": 1}, "version=1 contradicts dialect='torchvision'"),
+        (
+            {"depth": 20, "dialect": "keras"},
+            "depth=20 contradicts dialect='keras', which has 50 or 101 or 152",
+        ),
+        ({"dialect": "pytorch"}, "dialect='pytorch' is not known. Did you mean 'torchvision'|Known: paper"),
+        ({"shortcut": "D"}, "shortcut='D' is not known"),
+        ({"shortcut": "A", "plain": True}, "plain=True contradicts shortcut='A'"),
+        ({"version": 2, "plain": True}, "plain=True contradicts version=2"),
+        ({"dialect": "caffe", "plain": True}, "plain=True contradicts dialect='caffe'"),
+        (
+            {"dialect": "keras", "shortcut": "C"},
+            "shortcut='C' contradicts dialect='keras', which has 'B' alone",
+        ),
+    ],
+)
+def test_bad_arguments(arguments, text):
+    with pytest.raises(ValueError, match=text):
+        resnet(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"depth": 152}, "depth=152 is not known. Did you mean 101"),
+        ({"groups": 0}, "groups=0 is not a whole number of at least 1"),
+        ({"group_width": 2.5}, "group_width=2.5 is not a whole number"),
+    ],
+)
+def test_resnext_bad_arguments(arguments, text):
+    with pytest.raises(ValueError, match=text):
+        resnext(**arguments)
