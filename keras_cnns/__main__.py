@@ -1,4 +1,4 @@
-"""`python -m keras_cnns list [PATTERN]` and `python -m keras_cnns show NAME`."""
+"""`python -m keras_cnns list [PATTERN]`, `show NAME` and `draw NAME`."""
 
 import argparse
 import json
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = _parser().parse_args(argv)
     try:
-        text = _list(arguments) if arguments.command == "list" else _show(arguments)
+        text = {"list": _list, "show": _show, "draw": _draw}[arguments.command](arguments)
     except ValueError as error:
         print(f"keras_cnns: {error}", file=sys.stderr)
         return 2
@@ -46,16 +46,19 @@ def _parser() -> argparse.ArgumentParser:
         description="Classic image-classification networks as their papers print them.",
     )
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="list | show")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="list | show | draw")
     listing = commands.add_parser("list", help="the networks, with input and paper")
     listing.add_argument("pattern", nargs="?", default="*", metavar="PATTERN", help="such as 'lenet5*'")
     showing = commands.add_parser(
         "show", help="a network's layer groups: shapes, parameters, MACs, receptive fields"
     )
     showing.add_argument("name", metavar="NAME", help="as in the list")
-    showing.add_argument("--input", metavar="HxWxC", help="another input size in pixels, such as 64x64x3")
-    showing.add_argument("--classes", type=int, metavar="N", help="another number of classes")
     showing.add_argument("--layers", action="store_true", help="every layer, not the paper's groups of them")
+    drawing = commands.add_parser("draw", help="a network as an SVG picture, on standard output")
+    drawing.add_argument("name", metavar="NAME", help="as in the list")
+    for command in (showing, drawing):
+        command.add_argument("--input", metavar="HxWxC", help="another input size in pixels, such as 64x64x3")
+        command.add_argument("--classes", type=int, metavar="N", help="another number of classes")
     for command in (listing, showing):
         command.add_argument("--json", action="store_true", help="for programs")
     return parser
@@ -81,10 +84,7 @@ def _as_data(entry: Entry) -> dict[str, object]:
 
 def _show(arguments: argparse.Namespace) -> str:
     entry = find(arguments.name)
-    # What the backend says while it loads would stand above the table: TensorFlow's start-up lines, and its
-    # dependencies' advice about newer Pythons.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    warnings.simplefilter("ignore", FutureWarning)
+    _quiet()
     from keras_cnns.analysis import counts
     from keras_cnns.analysis.groups import groups
 
@@ -106,6 +106,21 @@ def _show(arguments: argparse.Namespace) -> str:
     last = f"{trainable:,} trained parameters of {total:,} · {macs:,} MACs an image"
     hint = "" if arguments.layers else f"\nnext: python -m keras_cnns show {arguments.name} --layers"
     return f"{first}\n\n{table}\n\n{last}{hint}"
+
+
+def _draw(arguments: argparse.Namespace) -> str:
+    entry = find(arguments.name)
+    _quiet()
+    from keras_cnns.analysis.drawing import draw
+
+    model = create_model(arguments.name, **_overrides(arguments))
+    return draw(model, f"{model.name} · {entry.paper}").rstrip("\n")
+
+
+def _quiet() -> None:
+    """Leave out what the backend says while it loads: start-up lines, advice about newer Pythons."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.simplefilter("ignore", FutureWarning)
 
 
 def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -5,11 +5,18 @@ from typing import Any
 import keras
 from keras import layers
 
+
+def _he_normal(mode: str) -> dict[str, Any]:
+    """As a configuration: a Keras initialiser that is made at import would use up a seed's random numbers."""
+    config = {"scale": 2.0, "mode": mode, "distribution": "untruncated_normal"}
+    return {"class_name": "VarianceScaling", "config": config}
+
+
 # He et al. 2015 (arXiv 1502.01852), equation 10: a plain normal distribution, whose tails Keras's "he_normal"
 # cuts off.
-HE_NORMAL = keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
+HE_NORMAL = _he_normal("fan_in")
 # The same over the outputs, equation 14, as fb.resnet.torch, DenseNet's authors and torchvision have it.
-HE_NORMAL_FAN_OUT = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
+HE_NORMAL_FAN_OUT = _he_normal("fan_out")
 
 
 def fresh(initializer: Any) -> Any:

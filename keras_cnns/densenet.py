@@ -6,7 +6,7 @@ layers before it have made, and adds k maps, the growth rate. Nothing is added u
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -48,7 +48,7 @@ class Dialect:
     fixed: bool = False  # it has the rows of table 1 and no other growth rate or form
     epsilon: float = 1e-5
     momentum: float = 0.9
-    initializer: Any = HE_NORMAL
+    initializer: Any = field(default_factory=lambda: HE_NORMAL)
     wide_stem: bool = False  # plain nets too start with 2k maps
     fc: Callable[[int], dict[str, Any]] = lambda _: {"kernel_initializer": HE_NORMAL}
 

@@ -6,7 +6,7 @@ convolutions before the larger windows keep that cheap.
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -15,8 +15,7 @@ from keras import layers
 from keras_cnns._blocks import HE_NORMAL, batch_norm, conv, fresh, max_pool, relu, torch_linear
 from keras_cnns._checks import DEFAULT, look_up, smallest_size
 from keras_cnns._frame import Frame, builder, close_frame, global_average, open_frame, score
-from keras_cnns.heads import AdaptiveAveragePooling2D
-from keras_cnns.layers import LocalResponseNormalization
+from keras_cnns.layers import AdaptiveAveragePooling2D, LocalResponseNormalization
 
 # Szegedy et al. 2014, table 1: maps of each convolution of a module.
 TABLE_1 = {
@@ -62,7 +61,7 @@ class Dialect:
     """What a peer does where the papers are silent, or does otherwise."""
 
     # Neither paper says how its weights start: He's normal initialisation and zero biases are our choice.
-    initializer: Any = HE_NORMAL
+    initializer: Any = field(default_factory=lambda: HE_NORMAL)
     bias: bool = True  # of the convolutions
     bias_initializer: Any = "zeros"
     fc: Callable[[int], dict[str, Any]] = lambda _: {"kernel_initializer": HE_NORMAL}

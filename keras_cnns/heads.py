@@ -1,14 +1,6 @@
 """Auxiliary heads: classifiers half-way up a network that help training and are taken off afterwards."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import keras
-import numpy as np
-from keras import ops
-
-from keras_cnns._checks import check_count
-from keras_cnns.layers import require_channels_last
 
 
 def strip_auxiliary(model: keras.Model) -> keras.Model:
@@ -36,53 +28,3 @@ def strip_auxiliary(model: keras.Model) -> keras.Model:
             f"Build it to answer a dict such as {{'main': …, 'aux1': …}}."
         )
     return model
-
-
-@keras.saving.register_keras_serializable("keras_cnns")
-class AdaptiveAveragePooling2D(keras.layers.Layer):
-    """PyTorch's average pooling to a fixed size; the same as Keras's own, which older versions do not have.
-
-    (batch, height, width, maps) becomes (batch, size, size, maps): output i is the mean of the rows from
-    floor(i · height / size) to ceil((i + 1) · height / size), which may overlap; columns likewise.
-
-    Args:
-        size: Side of the output in pixels.
-        **kwargs: `name`, `dtype` and the like, as of every Keras layer.
-
-    Raises:
-        ValueError: The size is no whole number of at least 1; or, when built, the input's is free.
-    """
-
-    def __init__(self, size: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        require_channels_last()
-        self.size = check_count("size", size)
-
-    def build(self, input_shape: Sequence[int | None]) -> None:
-        """Lay the windows out as two matrices."""
-        _, height, width, _ = input_shape
-        if height is None or width is None:
-            raise ValueError(f"{self.name!r} needs a fixed input size, but got {tuple(input_shape)}.")
-        self._rows, self._columns = self._means(height), self._means(width)
-        self.built = True
-
-    def call(self, inputs: Any) -> Any:
-        """Average over rows, then over columns."""
-        rows, columns = (ops.cast(each, self.compute_dtype) for each in (self._rows, self._columns))
-        return ops.einsum("jw,biwc->bijc", columns, ops.einsum("ih,bhwc->biwc", rows, inputs))
-
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        """The fixed size."""
-        return (input_shape[0], self.size, self.size, input_shape[-1])
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "size": self.size}
-
-    def _means(self, side: int) -> np.ndarray:
-        """(size, side): each row averages over one window."""
-        means = np.zeros((self.size, side), "float32")
-        for i in range(self.size):
-            start, end = i * side // self.size, -(-(i + 1) * side // self.size)
-            means[i, start:end] = 1 / (end - start)
-        return means

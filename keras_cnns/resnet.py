@@ -6,7 +6,7 @@ of 2^n paths through them (Veit et al. 2016).
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -50,7 +50,7 @@ class Dialect:
     versions: tuple[float, ...] = (1, 1.5, 2)
     epsilon: float = 1e-5
     momentum: float = 0.9
-    initializer: Any = HE_NORMAL
+    initializer: Any = field(default_factory=lambda: HE_NORMAL)
     biased: tuple[str, ...] = ()  # convolutions with a bias, which batch normalisation takes away again
     ceil: bool = False  # pool1 rounds up and is not padded
     stride_last: bool = False  # version 2: a stage's LAST unit halves the maps, and the stem has no BN-ReLU

@@ -59,7 +59,7 @@ DIALECTS = {
     "paper": Dialect(),
     "paper A": Dialect(draw=_normal, draw_dense=_normal),
     "keras": Dialect(("D", "E"), dropout=0.0, batch_norm=False),
-    "torchvision": Dialect(("A", "B", "D", "E"), HE_NORMAL_FAN_OUT.clone, _normal),
+    "torchvision": Dialect(("A", "B", "D", "E"), lambda: HE_NORMAL_FAN_OUT, _normal),
 }
 PEERS = ("paper", "keras", "torchvision")
 

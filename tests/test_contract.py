@@ -115,11 +115,13 @@ def test_all_facts_have_a_contract_save_those_left_out():
 
 @every_family
 def test_output_is_finite_and_alive(family, built):
-    model = built(family)
-    found = outputs(model, images(model.input_shape[1:]))
+    found = outputs(built(family), images(family.shape))
     assert found.shape == (4, 10)
     assert np.isfinite(found).all()
-    assert np.ptp(found, axis=0).max() > 0
+    # A softmax may be sure of itself before training; the scores before it differ from image to image.
+    scores = outputs(small(family, classifier_activation=None), images(family.shape))
+    assert np.isfinite(scores).all()
+    assert np.ptp(scores, axis=0).min() > 0
 
 
 @every_family

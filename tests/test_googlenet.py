@@ -10,8 +10,7 @@ from keras import layers
 from keras_cnns import bn_inception, googlenet, strip_auxiliary
 from keras_cnns.analysis import counts
 from keras_cnns.googlenet import BN_DIALECTS, FIGURE_5, TABLE_1, bn_modules
-from keras_cnns.heads import AdaptiveAveragePooling2D
-from keras_cnns.layers import LocalResponseNormalization
+from keras_cnns.layers import AdaptiveAveragePooling2D, LocalResponseNormalization
 
 # Szegedy et al. 2014, table 1: the columns "output size" (maps), "params" (thousands) and "ops" (millions).
 PRINTED = {

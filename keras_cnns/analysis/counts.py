@@ -12,7 +12,13 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_cnns.layers import RBF, PaddedIdentity, PartialConv2D, Subsampling2D
+from keras_cnns.layers import (
+    RBF,
+    AdaptiveAveragePooling2D,
+    PaddedIdentity,
+    PartialConv2D,
+    Subsampling2D,
+)
 
 
 @dataclass(frozen=True)
@@ -326,7 +332,8 @@ _WINDOWS: dict[type, Callable[[Any, int], _Window]] = {
     PartialConv2D: lambda layer, axis: _Window(layer.size),
     Subsampling2D: lambda layer, axis: _Window(layer.size, layer.size),
 }
-_SEES_ALL = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
+# Adaptive pooling's windows differ from unit to unit, so it has no one receptive field either.
+_SEES_ALL = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D, AdaptiveAveragePooling2D)
 
 
 def _intervals(
