@@ -38,7 +38,7 @@ def test_command_draws_for_another_input():
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_texts_are_readable_in_a_browser(scheme):
-    """Inside the picture, apart from each other where they do not slant, and of another colour than the ground."""
+    """Inside the picture, apart from each other, and of another colour than the ground."""
     with chromium() as browser:
         for name in NAMES:
             with open_file(browser, PICTURES / f"{name}.svg", scheme=scheme) as (page, seen):

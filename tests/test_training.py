@@ -277,6 +277,19 @@ def test_heads_train_and_stay_behind(with_heads: fit.Task, tmp_path: Path) -> No
     assert not np.array_equal(before, after), "the heads learn, too"
 
 
+@pytest.mark.parametrize(("model", "side"), [("alexnet", 67), ("vgg11", 32)])
+def test_networks_without_batch_normalisation_start_to_learn(
+    shards: list[str], model: str, side: int
+) -> None:
+    """From small weights SGD at the papers' rate leaves them at guessing on so little."""
+    recipe = dataclasses.replace(recipe_for(model), epochs=8, batch_size=10)
+    how = Preprocess(side, side, 3, "resize", recipe.low, recipe.high)
+    files = tuple(shards)
+    rows = fit.train(fit.Task(model, ("dark", "bright"), files, 50, files, 50, how, recipe, seed=3)).history
+    assert all(math.isfinite(row["loss"]) for row in rows)
+    assert rows[-1]["val_loss"] < 0.5 * math.log(2)
+
+
 def test_the_loss_is_the_weighted_sum(with_heads: fit.Task) -> None:
     """One batch, no step: Keras's total against main + 0.3 (aux1 + aux2) by hand."""
     full = fit.untrained(with_heads)

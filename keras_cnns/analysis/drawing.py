@@ -44,9 +44,7 @@ class _Block:
 
     @property
     def label(self) -> str:
-        return (
-            f"{self.group.name}  {'×'.join('?' if side is None else str(side) for side in self.group.shape)}"
-        )
+        return f"{self.group.name} {'×'.join(map(str, self.group.shape))}"
 
     @property
     def details(self) -> str:
