@@ -68,14 +68,14 @@ _LENET_1998 = Recipe(
 _ALEXNET = Recipe(
     learning_rate=1e-4, batch_size=128, epochs=20, low=-128.0, high=127.0,
     source=(
-        "Krizhevsky et al. 2012, section 5: batch. Adam with cosine for SGD at 0.01 with a decay of 5e-4, which "
+        "Krizhevsky et al. 2012, section 5. Adam with cosine for SGD at 0.01 and a decay of 5e-4, which "
         "from N(0, 0.01) stays at guessing for the first hundreds of steps; 90 epochs, crops, colours there."
     ),
 )  # fmt: skip
 _VGG = Recipe(
     learning_rate=1e-4, batch_size=64, epochs=20, low=-128.0, high=127.0,
     source=(
-        "Simonyan and Zisserman 2014, section 3.1. Adam with cosine for SGD at 0.01 with a decay of 5e-4, which "
+        "Simonyan and Zisserman 2014, section 3.1. Adam with cosine for SGD at 0.01 and decay 5e-4, which "
         "leaves net A at guessing for long; 74 epochs, batches of 256 and crops there."
     ),
 )  # fmt: skip

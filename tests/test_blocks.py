@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from keras_cnns import create_model
-from keras_cnns._blocks import HE_NORMAL, conv, fresh, max_pool
+from keras_cnns._blocks import conv, fresh, max_pool
 
 # A 3x3 pooling with stride 2: input side: (rounded up without padding, padded by 1 and rounded down).
 POOLED = {
@@ -119,5 +119,7 @@ def test_layers_do_not_share_an_initialiser():
     image = keras.Input((4, 4, 3))
     model = keras.Model(image, [conv(image, 5, 3, name=name) for name in ("a", "b")])
     assert not np.array_equal(numpy(model.get_layer("a").kernel), numpy(model.get_layer("b").kernel))
-    assert not np.array_equal(numpy(fresh(HE_NORMAL)((3, 3))), numpy(fresh(HE_NORMAL)((3, 3))))
+    shared = keras.initializers.RandomNormal()
+    assert np.array_equal(numpy(shared((3, 3))), numpy(shared((3, 3))))
+    assert not np.array_equal(numpy(fresh(shared)((3, 3))), numpy(fresh(shared)((3, 3))))
     assert fresh("zeros") == "zeros"

@@ -277,6 +277,7 @@ def test_heads_train_and_stay_behind(with_heads: fit.Task, tmp_path: Path) -> No
     assert not np.array_equal(before, after), "the heads learn, too"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "side"), [("alexnet", 67), ("vgg11", 32)])
 def test_networks_without_batch_normalisation_start_to_learn(
     shards: list[str], model: str, side: int
