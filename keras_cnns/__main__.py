@@ -14,6 +14,8 @@ from keras_cnns._checks import unknown
 from keras_cnns.registry import MODELS, Entry, create_model, find, list_models
 
 if TYPE_CHECKING:
+    import keras
+
     from keras_cnns.analysis.counts import Row
     from keras_cnns.analysis.groups import Group
 
@@ -70,11 +72,16 @@ def _list(arguments: argparse.Namespace) -> str:
         raise unknown("model", arguments.pattern, list_models())
     if arguments.json:
         return json.dumps([{"name": name, **_as_data(MODELS[name])} for name in names], indent=2)
-    rows = [
-        (name, _by(entry.input_shape), str(entry.classes), entry.description, entry.paper)
-        for name, entry in ((name, MODELS[name]) for name in names)
-    ]
-    return _table(("name", "input", "classes", "what", "paper"), rows)
+    found = [(name, entry) for name, entry in MODELS.items() if name in names]  # as history has them
+    table = _table(
+        ("name", "input", "classes", "what"),
+        [(f"  {name}", _by(one.input_shape), str(one.classes), one.description) for name, one in found],
+    )
+    head, rule, *rows = table.splitlines()
+    by_paper: dict[str, list[str]] = {}
+    for (_, entry), row in zip(found, rows, strict=True):
+        by_paper.setdefault(f"{entry.family} · {entry.paper}", []).append(row)
+    return "\n".join([head, rule, *(line for paper, own in by_paper.items() for line in ("", paper, *own))])
 
 
 def _as_data(entry: Entry) -> dict[str, object]:
@@ -83,12 +90,10 @@ def _as_data(entry: Entry) -> dict[str, object]:
 
 
 def _show(arguments: argparse.Namespace) -> str:
-    entry = find(arguments.name)
-    _quiet()
+    entry, model = find(arguments.name), _built(arguments)
     from keras_cnns.analysis import counts
     from keras_cnns.analysis.groups import groups
 
-    model = create_model(arguments.name, **_overrides(arguments))
     rows = counts.layer_table(model)
     trainable, total = counts.parameters(model)
     macs = sum(row.macs or 0 for row in rows)
@@ -109,18 +114,22 @@ def _show(arguments: argparse.Namespace) -> str:
 
 
 def _draw(arguments: argparse.Namespace) -> str:
-    entry = find(arguments.name)
-    _quiet()
+    entry, model = find(arguments.name), _built(arguments)
     from keras_cnns.analysis.drawing import draw
 
-    model = create_model(arguments.name, **_overrides(arguments))
     return draw(model, f"{model.name} · {entry.paper}").rstrip("\n")
 
 
-def _quiet() -> None:
-    """Leave out what the backend says while it loads: start-up lines, advice about newer Pythons."""
+def _built(arguments: argparse.Namespace) -> "keras.Model":
+    """The network, its weights without values: nobody asks for them here, and VGG's are half a gigabyte."""
+    overrides = _overrides(arguments)
+    # What the backend says while it loads is left out: start-up lines, advice about newer Pythons.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("ignore", FutureWarning)
+    import keras
+
+    with keras.StatelessScope(initialize_variables=False):
+        return create_model(arguments.name, **overrides)
 
 
 def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -25,11 +25,15 @@ def features(model: keras.Model, names: Sequence[str] | None = None) -> keras.Mo
         → its maps, (batch, height, width, maps).
 
     Raises:
-        ValueError: A name is no group that has maps; the text gives the nearest one.
+        ValueError: No names are given, or one is no group that has maps; the text gives the nearest.
     """
     having_maps = [group for group in groups(model) if group.jump is not None]
     if names is None:
         outputs = _one_a_resolution(having_maps)
+    elif isinstance(names, str) or not names:
+        raise ValueError(
+            f"names={names!r} is not a list of groups; give one, such as {[having_maps[-1].name]!r}."
+        )
     else:
         by_name = {group.name: group.output for group in having_maps}
         for name in names:

@@ -71,6 +71,12 @@ def test_unknown_group_gives_the_nearest():
         features(model, ["logits"])
 
 
+@pytest.mark.parametrize("names", ["stage3", []])
+def test_names_are_a_list(names):
+    with pytest.raises(ValueError, match=r"names=.* is not a list of groups; give one, such as \['stage3'\]"):
+        features(create_model("cifar_resnet20"), names)
+
+
 def test_free_sizes_stay_free():
     pyramid = features(create_model("resnet18", include_top=False, input_shape=(None, None, 3)))
     assert pyramid.output["conv5_x"].shape == (None, None, None, 512)

@@ -57,8 +57,17 @@ def test_unknown_shortens_long_lists():
 def test_command_list(capsys):
     assert main(["list", "lenet5*"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["name", "input", "classes", "what", "paper"]
-    assert [line.split()[0] for line in lines[2:]] == list_models("lenet5*")
+    assert lines[0].split() == ["name", "input", "classes", "what"]
+    papers = [line for line in lines[2:] if line and not line.startswith(" ")]
+    assert papers == ["LeNet · LeCun et al. 1998, Proc. IEEE 86(11)"]
+    assert sorted(line.split()[0] for line in lines if line.startswith("  ")) == list_models("lenet5*")
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 120
+    assert sorted(line.split()[0] for line in lines if line.startswith("  ")) == list_models()
+    papers = [line for line in lines[2:] if line and not line.startswith(" ")]
+    assert papers[0].startswith("LeNet · LeCun et al. 1990")
+    assert len(papers) == len(set(papers)) == len({(row.family, row.paper) for row in rows.MODELS.values()})
     assert main(["list", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert [row["name"] for row in data] == list_models()

@@ -132,25 +132,6 @@ def receptive_fields(model: keras.Model) -> dict[str, tuple[int, int]]:
     return fields
 
 
-def jumps(model: keras.Model) -> dict[str, int]:
-    """The distance in input pixels between neighbouring units of each layer's maps, for free sizes too.
-
-    Args:
-        model: A functional model of images, (height, width, channels).
-
-    Returns:
-        Layer name → the product of the strides along the height, for the layers of `receptive_fields`.
-
-    Raises:
-        TypeError: A layer changes the maps' size by a rule that is not known here.
-        ValueError: Branches of different strides meet.
-    """
-    graph = calls(model)
-    seen = _intervals(model, graph, 0, padded=False)
-    reached = ((call.layer.name, seen[id(call.outputs[0])]) for call in graph if call.inputs)
-    return {name: one.jump for name, one in reached if one is not None}
-
-
 def layer_table(model: keras.Model) -> list[Row]:
     """All layers from input to output, with what can be counted on them.
 
@@ -336,21 +317,19 @@ _WINDOWS: dict[type, Callable[[Any, int], _Window]] = {
 _SEES_ALL = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D, AdaptiveAveragePooling2D)
 
 
-def _intervals(
-    model: keras.Model, graph: list[Call], axis: int, *, padded: bool = True
-) -> dict[int, _Interval | None]:
+def _intervals(model: keras.Model, graph: list[Call], axis: int) -> dict[int, _Interval | None]:
     """What the first unit of each tensor sees, by the tensor's id; None for everything."""
     seen: dict[int, _Interval | None] = {id(tensor): _Interval(0, 0, 1) for tensor in model.inputs}
     for call in graph:
         if not call.inputs:
             continue
         before = [seen[id(tensor)] for tensor in call.inputs]
-        after = _after(call, [one for one in before if one is not None], axis, padded)
+        after = _after(call, [one for one in before if one is not None], axis)
         seen.update((id(tensor), after) for tensor in call.outputs)
     return seen
 
 
-def _after(call: Call, before: list[_Interval], axis: int, padded: bool) -> _Interval | None:
+def _after(call: Call, before: list[_Interval], axis: int) -> _Interval | None:
     shape = call.outputs[0].shape
     if not before or len(shape) != 4 or isinstance(call.layer, _SEES_ALL):
         return None
@@ -359,8 +338,7 @@ def _after(call: Call, before: list[_Interval], axis: int, padded: bool) -> _Int
     for kind in type(call.layer).__mro__:
         if kind in _WINDOWS:
             window = _WINDOWS[kind](call.layer, axis)
-            pads = window.pads(size, call.layer.name) if padded else 0
-            return union.through(window.kernel, window.stride, pads)
+            return union.through(window.kernel, window.stride, window.pads(size, call.layer.name))
     if shape[1 + axis] not in {tensor.shape[1 + axis] for tensor in call.inputs}:
         raise TypeError(
             f"the layer {call.layer.name!r} is a {type(call.layer).__name__}, which changes the maps' size "
