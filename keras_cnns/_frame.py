@@ -1,7 +1,9 @@
 """What every network has around the paper's own part: the image at one end, the classifier at the other."""
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec
@@ -25,13 +27,24 @@ def builder(build: Callable[Arguments, keras.Model]) -> Callable[Arguments, kera
 
     @wraps(build)
     def built(*args: Arguments.args, **kwargs: Arguments.kwargs) -> keras.Model:
-        with keras.StatelessScope():
+        with keras.StatelessScope(), _room_for_deep_graphs():
             model = build(*args, **kwargs)
         if kwargs.get("weights") is not None:
             model.load_weights(kwargs["weights"])
         return model
 
     return built
+
+
+@contextmanager
+def _room_for_deep_graphs() -> Iterator[None]:
+    """Keras walks a graph by recursion, and 1202 layers are too deep for Python's usual limit of 1,000."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, 10_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 @dataclass(frozen=True)
