@@ -12,8 +12,8 @@ import keras
 from keras import layers
 
 from keras_cnns._blocks import fresh
-from keras_cnns._checks import DEFAULT, check_input_shape, check_top, check_weights
-from keras_cnns.layers import classifier, classify, features_only, require_channels_last
+from keras_cnns._checks import DEFAULT, check_input_shape, check_top, check_weights, unknown
+from keras_cnns.layers import require_channels_last, scaled_tanh, softmin
 
 Arguments = ParamSpec("Arguments")
 
@@ -164,3 +164,74 @@ def score(frame: Frame, vector: Any, scores: str, predictions: str, **dense: Any
 def global_average(maps: Any) -> Any:
     """Each map's mean: (batch, height, width, maps) becomes (batch, maps)."""
     return layers.GlobalAveragePooling2D(name="avgpool")(maps)
+
+
+def named_activation(argument: str, name: str) -> Any:
+    """The activation function of a name: one of Keras's, or "scaled_tanh" or "softmin".
+
+    Args:
+        argument: The argument that gave the name, for the error.
+        name: The name.
+
+    Raises:
+        ValueError: There is no such activation.
+    """
+    ours = {"scaled_tanh": scaled_tanh, "softmin": softmin}
+    helpers = {"get", "serialize", "deserialize"}
+    names = [*ours, *(each for each in dir(keras.activations) if each[0] != "_" and each not in helpers)]
+    if name not in names:
+        raise unknown(argument, name, names)
+    return ours.get(name) or keras.activations.get(name)
+
+
+def features_only(x: Any, pooling: str | None) -> Any:
+    """The end of a network without its top, as in keras.applications.
+
+    Args:
+        x: Feature maps, (batch, height, width, maps).
+        pooling: None keeps the maps, "avg" and "max" reduce each to one number.
+
+    Returns:
+        (batch, height, width, maps), or (batch, maps) with pooling.
+    """
+    if pooling is None:
+        return x
+    kind = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}[pooling]
+    return kind(name=f"{pooling}_pool")(x)
+
+
+def classifier(what: str, classes: int) -> Any:
+    """The activation function of a classifier.
+
+    Args:
+        what: A name as of `named_activation`.
+        classes: Number of classes.
+
+    Raises:
+        ValueError: There is no such activation, or it normalises over a single class.
+    """
+    if what in ("softmax", "softmin") and classes == 1:
+        raise ValueError(
+            "classes=1 leaves a softmax nothing to choose from: it would always give 1. "
+            "Give at least classes=2, or classifier_activation=None."
+        )
+    return named_activation("classifier_activation", what)
+
+
+def classify(x: Any, what: str | None, name: str) -> Any:
+    """The classifier's activation as a float32 layer of its own, so that the scores keep their name.
+
+    Args:
+        x: Scores, (batch, classes).
+        what: A name as of `named_activation`; None leaves the scores as they are.
+        name: The layer's name.
+
+    Returns:
+        (batch, classes).
+
+    Raises:
+        ValueError: As `classifier`.
+    """
+    if what is None:
+        return x
+    return layers.Activation(classifier(what, x.shape[-1]), dtype="float32", name=name)(x)

@@ -78,7 +78,7 @@ DIALECTS = {
         groups=1, lrn=None, padding=2, dropout_first=True,
         draw=lambda fan_in, _: torch_linear(fan_in), draw_hidden=lambda fan_in, _: torch_linear(fan_in),
     ),
-    # bvlc_alexnet: biases of one "gave flat loss", says its readme.
+    # bvlc_alexnet, whose biases are a tenth where the paper's are one.
     "caffe": Dialect(lrn="caffe", draw=gaussian(0.01, 0.1), draw_hidden=gaussian(0.005, 0.1), ceil=True),
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_cnns._blocks import HE_NORMAL, batch_norm, conv, fresh, max_pool, relu, torch_linear
+from keras_cnns._blocks import HE_NORMAL, batch_norm, conv, fresh, max_pool, relu, torch_linear, untouched
 from keras_cnns._checks import DEFAULT, look_up, smallest_size
 from keras_cnns._frame import Frame, builder, close_frame, global_average, open_frame, score
 from keras_cnns.layers import AdaptiveAveragePooling2D, LocalResponseNormalization
@@ -268,7 +268,7 @@ def auxiliary_head(frame: Frame, x: Any, how: Dialect, name: str) -> Any:
     return score(frame, x, f"{name}_logits", f"{name}_predictions", **how.fc(1024))
 
 
-def bn_modules(x: Any, how: Dialect, gate: Callable[[Any, str, str], Any] = lambda x, place, name: x) -> Any:
+def bn_modules(x: Any, how: Dialect, gate: Callable[[Any, str, str], Any] = untouched) -> Any:
     """All modules of figure 5.
 
     Args:
@@ -315,7 +315,7 @@ def _separable_conv1(x: Any) -> Any:
     return layers.SeparableConv2D(
         64, 7, 2, depth_multiplier=8, activation="relu", use_bias=False,
         depthwise_initializer=keras.initializers.RandomNormal(stddev=1 / 7),  # 49 inputs each, no ReLU after
-        pointwise_initializer=fresh(HE_NORMAL), name="conv1",
+        pointwise_initializer=HE_NORMAL, name="conv1",
     )(x)  # fmt: skip
 
 

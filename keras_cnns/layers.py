@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_cnns._checks import check_count, unknown
+from keras_cnns._checks import check_count
 
 _register = keras.saving.register_keras_serializable("keras_cnns")
 
@@ -26,24 +26,6 @@ def scaled_tanh(x: Any) -> Any:
 def softmin(x: Any) -> Any:
     """softmax(-x) over the last axis: penalties, the smallest of which wins, become probabilities."""
     return ops.softmax(ops.negative(x), axis=-1)
-
-
-def activation(argument: str, name: str) -> Any:
-    """The activation function of a name: one of Keras's, or "scaled_tanh" or "softmin".
-
-    Args:
-        argument: The argument that gave the name, for the error.
-        name: The name.
-
-    Raises:
-        ValueError: There is no such activation.
-    """
-    ours = {"scaled_tanh": scaled_tanh, "softmin": softmin}
-    helpers = {"get", "serialize", "deserialize"}
-    names = [*ours, *(each for each in dir(keras.activations) if each[0] != "_" and each not in helpers)]
-    if name not in names:
-        raise unknown(argument, name, names)
-    return ours.get(name) or keras.activations.get(name)
 
 
 def require_channels_last() -> None:
@@ -400,56 +382,3 @@ class RBF(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "codes": self._codes.tolist()}
-
-
-def features_only(x: Any, pooling: str | None) -> Any:
-    """The end of a network without its top, as in keras.applications.
-
-    Args:
-        x: Feature maps, (batch, height, width, maps).
-        pooling: None keeps the maps, "avg" and "max" reduce each to one number.
-
-    Returns:
-        (batch, height, width, maps), or (batch, maps) with pooling.
-    """
-    if pooling is None:
-        return x
-    kind = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}[pooling]
-    return kind(name=f"{pooling}_pool")(x)
-
-
-def classifier(what: str, classes: int) -> Any:
-    """The activation function of a classifier.
-
-    Args:
-        what: A name as of `activation`.
-        classes: Number of classes.
-
-    Raises:
-        ValueError: There is no such activation, or it normalises over a single class.
-    """
-    if what in ("softmax", "softmin") and classes == 1:
-        raise ValueError(
-            "classes=1 leaves a softmax nothing to choose from: it would always give 1. "
-            "Give at least classes=2, or classifier_activation=None."
-        )
-    return activation("classifier_activation", what)
-
-
-def classify(x: Any, what: str | None, name: str) -> Any:
-    """The classifier's activation as a float32 layer of its own, so that the scores keep their name.
-
-    Args:
-        x: Scores, (batch, classes).
-        what: A name as of `activation`; None leaves the scores as they are.
-        name: The layer's name.
-
-    Returns:
-        (batch, classes).
-
-    Raises:
-        ValueError: As `classifier`.
-    """
-    if what is None:
-        return x
-    return keras.layers.Activation(classifier(what, x.shape[-1]), dtype="float32", name=name)(x)

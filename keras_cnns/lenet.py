@@ -13,18 +13,13 @@ import numpy as np
 from keras import layers
 
 from keras_cnns._checks import DEFAULT, look_up, smallest_size, unknown
-from keras_cnns._frame import builder, close_frame, open_frame
+from keras_cnns._frame import builder, classify, close_frame, features_only, named_activation, open_frame
 from keras_cnns.layers import (
     RBF,
     FanInUniform,
     PartialConv2D,
     Subsampling2D,
-    classify,
-    features_only,
     scaled_tanh,
-)
-from keras_cnns.layers import (
-    activation as named_activation,
 )
 
 # LeCun et al. 1998, table I, by columns: the S2 maps that each of the sixteen C3 maps sees. 60 links.

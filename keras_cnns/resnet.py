@@ -12,9 +12,18 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_cnns._blocks import HE_NORMAL, HE_NORMAL_FAN_OUT, batch_norm, conv, max_pool, relu, torch_linear
+from keras_cnns._blocks import (
+    HE_NORMAL,
+    HE_NORMAL_FAN_OUT,
+    batch_norm,
+    conv,
+    max_pool,
+    relu,
+    torch_linear,
+    untouched,
+)
 from keras_cnns._checks import DEFAULT, look_up, smallest_size
-from keras_cnns._frame import builder, close_frame, global_average, open_frame
+from keras_cnns._frame import Frame, builder, close_frame, global_average, open_frame
 from keras_cnns.layers import PaddedIdentity
 
 BASIC, BOTTLENECK = (3, 3), (1, 3, 1)  # the kernels of a unit's branch
@@ -70,11 +79,6 @@ SPECIAL = {  # (dialect, depth or version) that differs from the rest of its dia
 }
 
 
-def untouched(x: Any, place: str, name: str) -> Any:
-    """What `Plan.gate` is in a network without gates."""
-    return x
-
-
 @dataclass(frozen=True)
 class Plan:
     """How all units of one network are built.
@@ -103,6 +107,11 @@ class Plan:
     projection: int = 1
     dialect: Dialect = DIALECTS["paper"]
     gate: Callable[[Any, str, str], Any] = untouched
+
+    @property
+    def imagenet(self) -> bool:
+        """Whether it is an ImageNet net, of four stages; CIFAR's have three."""
+        return len(self.units) == 4
 
 
 @builder
@@ -156,14 +165,28 @@ def resnet(
         FileNotFoundError: There are no such weights.
     """
     plan = plan_of(depth, version, shortcut, plain, dialect)
-    frame = open_frame(
-        name or name_of(depth, plan),
-        **defaults(plan, input_shape, classes),
-        include_top=include_top, pooling=pooling,
+    return residual_network(
+        plan, name or name_of(depth, plan),
+        input_shape=input_shape, classes=classes, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,
     )  # fmt: skip
+
+
+def residual_network(plan: Plan, name: str, **common: Any) -> keras.Model:
+    """The network of a plan; `common` are the arguments that all builders share."""
+    frame = residual_frame(plan, name, **common)
     maps = residual_stages(stem(frame.image, plan), plan)
     return close_frame(frame, maps, global_average, **plan.dialect.fc(maps.shape[-1]))
+
+
+def residual_frame(plan: Plan, name: str, *, input_shape: Any, classes: int | None, **common: Any) -> Frame:
+    """`open_frame` with what ImageNet and CIFAR differ in outside the network."""
+    shape = (224, 224, 3) if plan.imagenet else (32, 32, 3)
+    windows = [(7, 2, 6), (3, 2, 1 if plan.dialect.ceil else 2)] if plan.imagenet else []
+    return open_frame(
+        name, input_shape=input_shape or shape, smallest=smallest_size(windows),
+        classes=classes, default_classes=1000 if plan.imagenet else 10, **common,
+    )  # fmt: skip
 
 
 def plan_of(depth: int, version: float | None, shortcut: str | None, plain: bool, dialect: str) -> Plan:
@@ -183,25 +206,14 @@ def plan_of(depth: int, version: float | None, shortcut: str | None, plain: bool
     return Plan(kernels, (1, 1, 4) if bottleneck else (1, 1), units, version, strided, shortcut, dialect=peer)
 
 
-def defaults(plan: Plan, input_shape: Any, classes: int | None) -> dict[str, Any]:
-    """What ImageNet and CIFAR differ in outside the network."""
-    imagenet = len(plan.units) == 4
-    shape = (224, 224, 3) if imagenet else (32, 32, 3)
-    windows = [(7, 2, 6), (3, 2, 1 if plan.dialect.ceil else 2)] if imagenet else []
-    return {
-        "input_shape": input_shape or shape, "smallest": smallest_size(windows),
-        "classes": classes, "default_classes": 1000 if imagenet else 10,
-    }  # fmt: skip
-
-
 def stem(x: Any, plan: Plan) -> Any:
     """conv1 and pool1 (table 1), or CIFAR's one 3x3 (section 4.2)."""
-    imagenet = len(plan.units) == 4
     width = FIRST_WIDTH[len(plan.units)]
-    x = _conv(x, width, 7 if imagenet else 3, 2 if imagenet else 1, "stem", plan, "conv1")
+    kernel, stride = (7, 2) if plan.imagenet else (3, 1)
+    x = _conv(x, width, kernel, stride, "stem", plan, "conv1")
     if not _bare_stem(plan):
         x = relu(_bn(x, plan, "conv1_bn"), "conv1_relu")
-    return max_pool(x, ceil=plan.dialect.ceil, name="pool1") if imagenet else x
+    return max_pool(x, ceil=plan.dialect.ceil, name="pool1") if plan.imagenet else x
 
 
 def residual_stages(x: Any, plan: Plan) -> Any:
@@ -212,7 +224,7 @@ def residual_stages(x: Any, plan: Plan) -> Any:
         halving = units - 1 if plan.dialect.stride_last else 0
         halves = stage < count - 1 if plan.dialect.stride_last else stage > 0
         for i in range(units):
-            name = f"conv{stage + 2}_{i + 1}" if count == 4 else f"stage{stage + 1}_{i + 1}"
+            name = f"conv{stage + 2}_{i + 1}" if plan.imagenet else f"stage{stage + 1}_{i + 1}"
             step = 2 if halves and i == halving else 1
             if plan.version == 2:
                 first = stage == 0 and i == 0
@@ -275,7 +287,7 @@ def _projects(x: Any, f: Any, plan: Plan) -> bool:
 
 def _bare_stem(plan: Plan) -> bool:
     """Whether BN-ReLU is left to the first unit: in version 2, save in the paper's ImageNet nets."""
-    return plan.version == 2 and (len(plan.units) == 3 or plan.dialect.stride_last)
+    return plan.version == 2 and (not plan.imagenet or plan.dialect.stride_last)
 
 
 def _branch_conv(f: Any, i: int, width: int, stride: int, plan: Plan, name: str) -> Any:
@@ -335,9 +347,7 @@ def _shortcut(given: str | None, default: str, plain: bool, version: float, dial
 
 def name_of(depth: int, plan: Plan) -> str:
     """Such as resnet50, resnet50_v1_5, plain34, cifar_resnet20, cifar_preresnet110."""
-    imagenet = len(plan.units) == 4
-    kind = (
-        "plain" if plan.shortcut is None else "preresnet" if plan.version == 2 and not imagenet else "resnet"
-    )
-    suffix = {1.5: "_v1_5", 2: "_v2"}.get(plan.version, "") if imagenet else ""
-    return f"{'' if imagenet else 'cifar_'}{kind}{depth}{suffix}"
+    kind = "resnet" if plan.shortcut else "plain"
+    if plan.imagenet:
+        return f"{kind}{depth}" + {1.5: "_v1_5", 2: "_v2"}.get(plan.version, "")
+    return f"cifar_{'pre' if plan.version == 2 else ''}{kind}{depth}"

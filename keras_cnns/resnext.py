@@ -10,8 +10,8 @@ import keras
 
 from keras_cnns._blocks import HE_NORMAL_FAN_OUT, torch_linear
 from keras_cnns._checks import DEFAULT, check_count, look_up
-from keras_cnns._frame import builder, close_frame, global_average, open_frame
-from keras_cnns.resnet import BOTTLENECK, Dialect, Plan, defaults, residual_stages, stem
+from keras_cnns._frame import builder
+from keras_cnns.resnet import BOTTLENECK, Dialect, Plan, residual_network
 
 # Xie et al. 2016, table 1. depth: units in each stage.
 TABLE = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -61,14 +61,11 @@ def resnext(
         FileNotFoundError: There are no such weights.
     """
     plan = plan_of(depth, groups, group_width)
-    frame = open_frame(
-        name or f"resnext{depth}_{groups}x{group_width}d",
-        **defaults(plan, input_shape, classes),
-        include_top=include_top, pooling=pooling,
+    return residual_network(
+        plan, name or f"resnext{depth}_{groups}x{group_width}d",
+        input_shape=input_shape, classes=classes, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,
     )  # fmt: skip
-    maps = residual_stages(stem(frame.image, plan), plan)
-    return close_frame(frame, maps, global_average, **plan.dialect.fc(maps.shape[-1]))
 
 
 def plan_of(depth: int, groups: int, group_width: int) -> Plan:

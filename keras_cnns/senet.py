@@ -5,7 +5,6 @@ Squeeze: each map becomes its mean. Excitation: two fully connected layers make 
 """
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,12 +12,20 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_cnns._blocks import HE_NORMAL, batch_norm, conv, fresh, max_pool, relu
+from keras_cnns._blocks import HE_NORMAL, batch_norm, conv, max_pool, relu
 from keras_cnns._checks import DEFAULT, check_count, look_up
 from keras_cnns._frame import builder, close_frame, global_average, open_frame
 from keras_cnns.googlenet import BN_DIALECTS, BN_SMALLEST, bn_modules
 from keras_cnns.googlenet import stem as inception_stem
-from keras_cnns.resnet import BOTTLENECK, Plan, defaults, name_of, plan_of, residual_stages, stem
+from keras_cnns.resnet import (
+    BOTTLENECK,
+    Plan,
+    name_of,
+    plan_of,
+    residual_frame,
+    residual_network,
+    residual_stages,
+)
 from keras_cnns.resnext import plan_of as resnext_plan_of
 from keras_cnns.vgg import SMALLEST as VGG_SMALLEST
 from keras_cnns.vgg import vgg_between, vgg_plan
@@ -57,8 +64,7 @@ def squeeze_excite(x: Any, *, name: str, ratio: int = 16, squeeze: str = "avg", 
 
 
 def _dense(x: Any, units: int, activation: str, bias: bool, name: str) -> Any:
-    draw = fresh(HE_NORMAL)
-    return layers.Dense(units, activation, use_bias=bias, kernel_initializer=draw, name=name)(x)
+    return layers.Dense(units, activation, use_bias=bias, kernel_initializer=HE_NORMAL, name=name)(x)
 
 
 def gate(
@@ -134,14 +140,11 @@ def se_resnet(
         raise ValueError("placement='3x3' needs the bottlenecks of version 1 or 1.5, such as depth=50.")
     base = name_of(depth, plan)
     plan = _gated(plan, gate(se_ratio, squeeze, se_bias, placement, _check_stages(stages, plan)))
-    frame = open_frame(
-        name or (f"cifar_se_{base[6:]}" if base.startswith("cifar_") else f"se_{base}"),
-        **defaults(plan, input_shape, classes),
-        include_top=include_top, pooling=pooling,
+    return residual_network(
+        plan, name or (f"cifar_se_{base[6:]}" if base.startswith("cifar_") else f"se_{base}"),
+        input_shape=input_shape, classes=classes, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,
     )  # fmt: skip
-    maps = residual_stages(stem(frame.image, plan), plan)
-    return close_frame(frame, maps, global_average, **plan.dialect.fc(maps.shape[-1]))
 
 
 @builder
@@ -192,14 +195,11 @@ def se_resnext(
     """
     plan = resnext_plan_of(depth, groups, group_width)
     plan = _gated(plan, gate(se_ratio, squeeze, se_bias, placement, _check_stages(stages, plan)))
-    frame = open_frame(
-        name or f"se_resnext{depth}_{groups}x{group_width}d",
-        **defaults(plan, input_shape, classes),
-        include_top=include_top, pooling=pooling,
+    return residual_network(
+        plan, name or f"se_resnext{depth}_{groups}x{group_width}d",
+        input_shape=input_shape, classes=classes, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,
     )  # fmt: skip
-    maps = residual_stages(stem(frame.image, plan), plan)
-    return close_frame(frame, maps, global_average, **plan.dialect.fc(maps.shape[-1]))
 
 
 @builder
@@ -252,10 +252,9 @@ def senet(
     plan = _gated(plan, gate(se_ratio, squeeze, se_bias))
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout={dropout!r} is not a fraction from 0 to below 1.")
-    frame = open_frame(
-        name or f"senet{depth}",
-        **defaults(plan, input_shape, classes),
-        include_top=include_top, pooling=pooling,
+    frame = residual_frame(
+        plan, name or f"senet{depth}",
+        input_shape=input_shape, classes=classes, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,
     )  # fmt: skip
     x = frame.image
@@ -385,4 +384,4 @@ def _check_stages(stages: Sequence[int] | None, plan: Plan) -> Sequence[int] | N
 
 def _stage(name: str) -> int:
     """conv3_2 → 3."""
-    return int(re.search(r"\d", name)[0])  # type: ignore[index]
+    return int(next(letter for letter in name if letter.isdecimal()))

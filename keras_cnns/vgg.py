@@ -13,11 +13,10 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_cnns._blocks import HE_NORMAL_FAN_OUT, batch_norm, conv, relu
+from keras_cnns._blocks import HE_NORMAL_FAN_OUT, batch_norm, conv, relu, untouched
 from keras_cnns._checks import DEFAULT, look_up
 from keras_cnns._frame import Frame, builder, close_frame, open_frame
 from keras_cnns.layers import LocalResponseNormalization
-from keras_cnns.resnet import untouched
 
 # Table 1. configuration: the kernels' sides, block by block; each block ends in max pooling.
 TABLE_1 = {

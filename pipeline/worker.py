@@ -73,11 +73,14 @@ def train(request: dict[str, Any], report: Any) -> dict[str, Any]:
 
 
 def _check_network(task: Any) -> None:
-    """Have the builder refuse what it cannot build, such as an input that is too small."""
-    from keras_cnns.registry import create_model
+    """Have the builder refuse what it cannot build, such as an input that is too small for its heads."""
+    import keras
+
+    from keras_cnns.training import fit
 
     try:
-        create_model(task.model, input_shape=task.preprocess.input_shape, classes=len(task.labels))
+        with keras.StatelessScope(initialize_variables=False):  # the graph alone: training builds it anew
+            fit.untrained(task)
     except ValueError as error:
         raise BadInput(f"--model {task.model}: {error}") from None
 

@@ -28,7 +28,9 @@ def cifar(tmp_path_factory: pytest.TempPathFactory) -> Path:
             taken[label] = taken.get(label, 0) + 1
             path = root / label / Path(member.name).name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(archive.extractfile(member).read())  # type: ignore[union-attr]
+            picture = archive.extractfile(member)
+            assert picture is not None
+            path.write_bytes(picture.read())
     assert set(taken.values()) == {PICTURES}
     assert len(taken) == 10
     return root

@@ -118,3 +118,12 @@ def test_real_jpegs_with_their_own_train_and_test_parts(tmp_path: Path) -> None:
     assert (facts["images"], facts["formats"], facts["sizes"]) == (360, {"JPEG": 360}, {"32×32": 360})
     assert [part["count"] for part in facts["splits"].values()] == [180, 180]
     assert ran.json["outcome"] == "pushed"
+
+
+def test_a_size_that_only_the_auxiliary_heads_refuse_is_bad_input(photos: Path, tmp_path: Path) -> None:
+    """GoogLeNet takes 31 pixels, and is trained with heads that need 79."""
+    ran = pipeline(tmp_path, "run", "--data", photos, "--model", "googlenet", "--image-size", 64)
+    assert ran.code == 2, ran.out + ran.err
+    assert "--model googlenet: input_shape=(64, 64, 3) is too small" in ran.err
+    assert "(79, 79, 3)" in ran.err
+    assert not (tmp_path / "models").exists()

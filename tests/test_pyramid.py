@@ -23,6 +23,8 @@ PYRAMIDS = {
     ),
     "resnet18": ((64, 64, 3), {"conv1": 32, "conv2_x": 16, "conv3_x": 8, "conv4_x": 4, "conv5_x": 2}),
     "resnet18_v2": ((64, 64, 3), {"conv1": 32, "conv2_x": 16, "conv3_x": 8, "conv4_x": 4, "conv5_x": 2}),
+    # Its stages halve in their last unit: conv2_x ends at an eighth, conv4_x and conv5_x share a size.
+    "resnet50_v2_keras": ((64, 64, 3), {"conv1": 32, "pool1": 16, "conv2_x": 8, "conv3_x": 4, "conv5_x": 2}),
     "cifar_resnet20": ((32, 32, 3), {"stage1": 32, "stage2": 16, "stage3": 8}),
     "cifar_densenet_L40_k12": ((32, 32, 3), {"block1": 32, "block2": 16, "block3": 8}),
     "se_resnet50": ((64, 64, 3), {"conv1": 32, "conv2_x": 16, "conv3_x": 8, "conv4_x": 4, "conv5_x": 2}),
