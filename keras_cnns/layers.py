@@ -58,7 +58,10 @@ class FanInUniform(keras.initializers.Initializer):
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
         """Values for a weight of this shape."""
-        bounds = 2.4 / np.asarray(self.fan_in, "float32")
+        exact = 2.4 / np.asarray(self.fan_in, "float64")
+        bounds = exact.astype("float32")
+        # Rounded down, since -1 times a bound that was rounded up would lie outside.
+        bounds = np.where(bounds > exact, np.nextafter(bounds, np.float32(0)), bounds)
         if bounds.ndim:
             bounds = bounds.reshape(-1, *[1] * (len(shape) - 1))
         unit = self._unit(shape, dtype=dtype)

@@ -194,6 +194,14 @@ def test_weights_start_within_their_fan_in(layer, fan_in):
     assert weights.min() < 0 < weights.max()
 
 
+@pytest.mark.parametrize("fan_in", [25, 120, 400, [1, 3, 400]])
+def test_the_least_number_that_can_be_drawn_lies_within_the_bound(fan_in):
+    """2.4 / 400 is larger in float32 than it is."""
+    draw = FanInUniform(fan_in)
+    draw._unit = lambda shape, dtype=None: -keras.ops.ones(shape, dtype="float32")
+    assert (np.abs(numpy(draw((3, 2)))) <= 2.4 / np.broadcast_to(np.reshape(fan_in, (-1, 1)), (3, 2))).all()
+
+
 def test_c3_weights_start_within_the_fan_in_of_their_map():
     layer = lenet5().get_layer("C3")
     largest = np.abs(numpy(layer.kernel)).max(axis=(1, 2))
