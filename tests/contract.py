@@ -20,7 +20,6 @@ class Contract:
         macs: Multiply-accumulates of convolutions and fully connected layers for one image.
         maps: The record whose maps it shares: a row of `STAGES`.
         source: Where the numbers are from.
-        slow: Whether it is left to `pytest -m slow`, because a smaller one of its kind is always built.
     """
 
     name: str
@@ -31,7 +30,6 @@ class Contract:
     macs: int
     maps: str
     source: str
-    slow: bool = False
 
     @property
     def stages(self) -> dict[str, Stage]:
@@ -380,23 +378,7 @@ _ROWS = [
     ("cifar_se_preresnet110", CIFAR, 10, 1_742_200, 1_750_296, 252_899_776, "cifar_resnet110", "SENet"),
     ("cifar_se_preresnet164", CIFAR, 10, 1_905_362, 1_929_586, 244_694_528, "cifar_preresnet164", "SENet"),
 ]  # fmt: skip
-# Each takes seconds to build, and a smaller one of its kind is always built. docs/benchmarks.md has their last run.
-SLOW = {
-    "alexnet_grouped", "cifar_densenet_L100_k12_c100", "cifar_densenet_L100_k24_c100",
-    "cifar_densenet_bc_L190_k40", "cifar_densenet_bc_L190_k40_c100", "cifar_densenet_bc_L250_k24",
-    "cifar_densenet_bc_L250_k24_c100", "cifar_plain110", "cifar_preresnet1001",
-    "cifar_preresnet1001_c100", "cifar_preresnet164_c100", "cifar_resnet110_B", "cifar_resnet110_C",
-    "cifar_resnet1202", "densenet161", "densenet169", "densenet201", "densenet264", "resnet101_A",
-    "resnet101_C", "resnet101_keras", "resnet101_v1_5", "resnet101_v2_keras", "resnet152_A",
-    "resnet152_C", "resnet152_keras", "resnet152_v1_5", "resnet152_v2", "resnet152_v2_keras",
-    "resnet200_v2", "resnext101_64x4d", "se_resnet101", "se_resnet152", "se_resnet50_r2",
-    "se_resnet50_r32", "se_resnet50_r4", "se_resnet50_r8", "se_resnext101_32x4d", "se_vgg16_bn",
-    "senet154", "vgg13", "vgg13_bn", "vgg16_c_bn", "vgg19", "vgg19_bn",
-}  # fmt: skip
-
-CONTRACTS = [
-    Contract(*numbers, source=_SOURCES[family], slow=numbers[0] in SLOW) for *numbers, family in _ROWS
-]
+CONTRACTS = [Contract(*numbers, source=_SOURCES[family]) for *numbers, family in _ROWS]
 
 
 @dataclass(frozen=True)
