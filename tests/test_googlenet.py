@@ -159,7 +159,7 @@ def test_heads_weigh_three_tenths_each_in_the_loss(small):
     small.compile(
         loss=dict.fromkeys(small.output, loss), loss_weights={"main": 1.0, "aux1": 0.3, "aux2": 0.3}
     )
-    images, labels = noise(4, *SMALL["input_shape"]), np.arange(4)
+    images, labels = noise(4, *SMALL["input_shape"]), np.arange(4, dtype="int32")
     targets = dict.fromkeys(small.output, labels)
     scores = small(images)
     each = {name: float(numpy(loss(labels, scores[name]))) for name in scores}
