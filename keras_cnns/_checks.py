@@ -1,7 +1,7 @@
 """What every builder checks, and the text of every error; no Keras in here, so that it is cheap to import."""
 
 import os
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from operator import index
 from pathlib import Path
@@ -117,6 +117,36 @@ def look_up(table: Mapping[Any, Any], key: Any, argument: str) -> Any:
     if isinstance(key, bool) or not isinstance(key, Hashable) or key not in table:
         raise unknown(argument, key, table)
     return table[key]
+
+
+def choose(argument: str, given: Any, known: Iterable[Any], limits: Mapping[str, Collection[Any]]) -> Any:
+    """The value given, or where it is None, the first known one that the other arguments leave.
+
+    Args:
+        argument: The argument's name, as the caller types it.
+        given: What was given.
+        known: All values that the argument can have.
+        limits: What other arguments leave of them, such as {"depth=200": (2,)}.
+
+    Returns:
+        One of `known`.
+
+    Raises:
+        ValueError: The value is not known, or another argument does not leave it; the text says which.
+    """
+    choices = list(known)
+    if given is None:
+        left = [value for value in choices if all(value in values for values in limits.values())]
+        if not left:
+            limiting = [other for other, values in limits.items() if not set(choices) <= set(values)]
+            raise ValueError(f"{' contradicts '.join(limiting)}: no {argument} goes with both.")
+        return left[0]
+    look_up(dict.fromkeys(choices), given, argument)
+    for other, values in limits.items():
+        if given not in values:
+            has = " or ".join(map(repr, values)) or "none"
+            raise ValueError(f"{argument}={given!r} contradicts {other}, which has {has}; leave one out.")
+    return given
 
 
 def check_top(

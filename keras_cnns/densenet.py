@@ -13,7 +13,7 @@ import keras
 from keras import layers
 
 from keras_cnns._blocks import HE_NORMAL, HE_NORMAL_FAN_OUT, batch_norm, conv, max_pool, relu, torch_linear
-from keras_cnns._checks import DEFAULT, check_count, look_up, smallest_size, unknown
+from keras_cnns._checks import DEFAULT, check_count, choose, look_up, smallest_size, unknown
 from keras_cnns._frame import builder, close_frame, global_average, open_frame
 
 # depth: (growth rate k, bottlenecks, layers in each dense block). Table 1: four blocks, ImageNet. Table 2:
@@ -210,9 +210,7 @@ def _plan(
     """The table's row, with what the caller changes in it."""
     k, bottlenecks, blocks = look_up(TABLE, depth, "depth")
     how = look_up(DIALECTS, dialect, "dialect")
-    if depth not in how.depths:
-        rows = " or ".join(map(str, how.depths))
-        raise ValueError(f"depth={depth} contradicts dialect={dialect!r}, which has {rows} alone.")
+    choose("depth", depth, TABLE, {f"dialect={dialect!r}": how.depths})
     if growth_rate is not None:
         check_count("growth_rate", growth_rate)
     if bottleneck not in (None, True, False):

@@ -12,25 +12,15 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_cnns._blocks import (
-    HE_NORMAL,
-    HE_NORMAL_FAN_OUT,
-    batch_norm,
-    conv,
-    max_pool,
-    relu,
-    torch_linear,
-    untouched,
-)
-from keras_cnns._checks import DEFAULT, look_up, smallest_size
-from keras_cnns._frame import Frame, builder, close_frame, global_average, open_frame
+from keras_cnns._blocks import HE_NORMAL, HE_NORMAL_FAN_OUT, batch_norm, conv, max_pool, relu, torch_linear
+from keras_cnns._checks import DEFAULT, choose, look_up, smallest_size
+from keras_cnns._frame import builder, close_frame, global_average, open_frame
 from keras_cnns.layers import PaddedIdentity
 
 BASIC, BOTTLENECK = (3, 3), (1, 3, 1)  # the kernels of a unit's branch
 
 # He et al. 2015, table 1 and section 4.2; He et al. 2016, section 4 (200: table 5; 164 and 1001: table 4).
-# depth: (kernels, units in each stage). Four stages are an ImageNet net, three a CIFAR net of depth 6n + 2,
-# with bottlenecks 9n + 2.
+# depth: (kernels, units in each stage). Four stages are an ImageNet net, three a CIFAR net.
 TABLE = {
     18: (BASIC, (2, 2, 2, 2)),
     34: (BASIC, (3, 4, 6, 3)),
@@ -38,15 +28,10 @@ TABLE = {
     101: (BOTTLENECK, (3, 4, 23, 3)),
     152: (BOTTLENECK, (3, 8, 36, 3)),
     200: (BOTTLENECK, (3, 24, 36, 3)),
-    20: (BASIC, (3, 3, 3)),
-    32: (BASIC, (5, 5, 5)),
-    44: (BASIC, (7, 7, 7)),
-    56: (BASIC, (9, 9, 9)),
-    110: (BASIC, (18, 18, 18)),
-    1202: (BASIC, (200, 200, 200)),
-    164: (BOTTLENECK, (18, 18, 18)),
-    1001: (BOTTLENECK, (111, 111, 111)),
+    **{6 * n + 2: (BASIC, (n, n, n)) for n in (3, 5, 7, 9, 18, 200)},
+    **{9 * n + 2: (BOTTLENECK, (n, n, n)) for n in (18, 111)},
 }
+VERSIONS = (1, 1.5, 2)
 ONLY_VERSION_2 = (200, 164, 1001)
 FIRST_WIDTH = {4: 64, 3: 16}  # stages: maps of the stem; each stage has twice the maps of the one before
 
@@ -56,22 +41,23 @@ class Dialect:
     """What a peer does where the papers are silent, or does otherwise."""
 
     depths: tuple[int, ...] = tuple(TABLE)
-    versions: tuple[float, ...] = (1, 1.5, 2)
+    versions: tuple[float, ...] = VERSIONS
+    shortcuts: str = "ABC"
+    initializer: Any = field(default_factory=lambda: HE_NORMAL)
     epsilon: float = 1e-5
     momentum: float = 0.9
-    initializer: Any = field(default_factory=lambda: HE_NORMAL)
     biased: tuple[str, ...] = ()  # convolutions with a bias, which batch normalisation takes away again
     ceil: bool = False  # pool1 rounds up and is not padded
     stride_last: bool = False  # version 2: a stage's LAST unit halves the maps, and the stem has no BN-ReLU
     fc: Callable[[int], dict[str, Any]] = lambda _: {"kernel_initializer": HE_NORMAL}
 
 
-_KERAS = Dialect((50, 101, 152), (1, 2), 1.001e-5, 0.99, "glorot_uniform", fc=lambda _: {})
+_KERAS = Dialect((50, 101, 152), (1, 2), "B", "glorot_uniform", 1.001e-5, 0.99, fc=lambda _: {})
 DIALECTS = {
     "paper": Dialect(),
     "keras": replace(_KERAS, biased=("stem", "inner", "last", "projection")),
-    "torchvision": Dialect((18, 34, 50, 101, 152), (1.5,), initializer=HE_NORMAL_FAN_OUT, fc=torch_linear),
-    "caffe": Dialect((50, 101, 152), (1,), ceil=True),
+    "torchvision": Dialect((18, 34, 50, 101, 152), (1.5,), "B", HE_NORMAL_FAN_OUT, fc=torch_linear),
+    "caffe": Dialect((50, 101, 152), (1,), "B", ceil=True),
 }
 SPECIAL = {  # (dialect, depth or version) that differs from the rest of its dialect
     ("keras", "version 2"): replace(_KERAS, biased=("stem", "last", "projection"), stride_last=True),
@@ -106,7 +92,7 @@ class Plan:
     groups: int = 1
     projection: int = 1
     dialect: Dialect = DIALECTS["paper"]
-    gate: Callable[[Any, str, str], Any] = untouched
+    gate: Callable[[Any, str, str], Any] = lambda maps, place, name: maps
 
     @property
     def imagenet(self) -> bool:
@@ -166,26 +152,9 @@ def resnet(
     """
     plan = plan_of(depth, version, shortcut, plain, dialect)
     return residual_network(
-        plan, name or name_of(depth, plan),
+        plan, name or name_of(depth, plan), stem,
         input_shape=input_shape, classes=classes, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,
-    )  # fmt: skip
-
-
-def residual_network(plan: Plan, name: str, **common: Any) -> keras.Model:
-    """The network of a plan; `common` are the arguments that all builders share."""
-    frame = residual_frame(plan, name, **common)
-    maps = residual_stages(stem(frame.image, plan), plan)
-    return close_frame(frame, maps, global_average, **plan.dialect.fc(maps.shape[-1]))
-
-
-def residual_frame(plan: Plan, name: str, *, input_shape: Any, classes: int | None, **common: Any) -> Frame:
-    """`open_frame` with what ImageNet and CIFAR differ in outside the network."""
-    shape = (224, 224, 3) if plan.imagenet else (32, 32, 3)
-    windows = [(7, 2, 6), (3, 2, 1 if plan.dialect.ceil else 2)] if plan.imagenet else []
-    return open_frame(
-        name, input_shape=input_shape or shape, smallest=smallest_size(windows),
-        classes=classes, default_classes=1000 if plan.imagenet else 10, **common,
     )  # fmt: skip
 
 
@@ -197,20 +166,43 @@ def plan_of(depth: int, version: float | None, shortcut: str | None, plain: bool
     """
     kernels, units = look_up(TABLE, depth, "depth")
     imagenet, bottleneck = len(units) == 4, kernels == BOTTLENECK
-    peer = look_up(DIALECTS, dialect, "dialect")
-    version = _version(depth, version, dialect, peer)
-    shortcut = _shortcut(shortcut, "B" if imagenet or bottleneck else "A", plain, version, dialect)
-    peer = SPECIAL.get((dialect, f"version {version}"), SPECIAL.get((dialect, f"depth {depth}"), peer))
+    choose("dialect", dialect, DIALECTS, {"plain=True": ["paper"] if plain else DIALECTS})
+    how, peer = DIALECTS[dialect], f"dialect={dialect!r}"
+    choose("depth", depth, TABLE, {peer: how.depths})
+    version = choose("version", version, VERSIONS, {
+        f"depth={depth}": (2,) if depth in ONLY_VERSION_2 else VERSIONS if imagenet else (1, 2),
+        peer: how.versions,
+        "plain=True": (1,) if plain else VERSIONS,
+    })  # fmt: skip
+    if not plain or shortcut is not None:
+        shortcut = shortcut or ("B" if imagenet or bottleneck else "A")
+        choose("shortcut", shortcut, "ABC", {peer: how.shortcuts, "plain=True": "" if plain else "ABC"})
+    how = SPECIAL.get((dialect, f"version {version}"), SPECIAL.get((dialect, f"depth {depth}"), how))
     # From version 1.5 on the 3x3 takes the stride, save in CIFAR's bottlenecks.
     strided = 1 if bottleneck and version > 1 and imagenet else 0
-    return Plan(kernels, (1, 1, 4) if bottleneck else (1, 1), units, version, strided, shortcut, dialect=peer)
+    return Plan(kernels, (1, 1, 4) if bottleneck else (1, 1), units, version, strided, shortcut, dialect=how)
+
+
+def residual_network(
+    plan: Plan, name: str, stem: Callable[[Any, Plan], Any], head: Callable[[Any], Any] = global_average,
+    *, input_shape: Any, classes: int | None, **common: Any,
+) -> keras.Model:  # fmt: skip
+    """The network of a plan between a stem and a head; the keywords are those that all builders share."""
+    shape, default_classes = ((224, 224, 3), 1000) if plan.imagenet else ((32, 32, 3), 10)
+    windows = [(7, 2, 6), (3, 2, 1 if plan.dialect.ceil else 2)] if plan.imagenet else []
+    frame = open_frame(
+        name, input_shape=input_shape or shape, smallest=smallest_size(windows),
+        classes=classes, default_classes=default_classes, **common,
+    )  # fmt: skip
+    maps = residual_stages(stem(frame.image, plan), plan)
+    return close_frame(frame, maps, head, **plan.dialect.fc(maps.shape[-1]))
 
 
 def stem(x: Any, plan: Plan) -> Any:
     """conv1 and pool1 (table 1), or CIFAR's one 3x3 (section 4.2)."""
     width = FIRST_WIDTH[len(plan.units)]
     kernel, stride = (7, 2) if plan.imagenet else (3, 1)
-    x = _conv(x, width, kernel, stride, "stem", plan, "conv1")
+    x = _conv(x, width, kernel, stride, plan, "conv1", "stem")
     if not _bare_stem(plan):
         x = relu(_bn(x, plan, "conv1_bn"), "conv1_relu")
     return max_pool(x, ceil=plan.dialect.ceil, name="pool1") if plan.imagenet else x
@@ -218,22 +210,19 @@ def stem(x: Any, plan: Plan) -> Any:
 
 def residual_stages(x: Any, plan: Plan) -> Any:
     """All units: conv2_x to conv5_x, or stage1 to stage3."""
-    count = len(plan.units)
+    halving = [(stage, 0) for stage in range(1, len(plan.units))]
+    if plan.dialect.stride_last:
+        halving = [(stage, units - 1) for stage, units in enumerate(plan.units[:-1])]
     for stage, units in enumerate(plan.units):
-        width = FIRST_WIDTH[count] << stage
-        halving = units - 1 if plan.dialect.stride_last else 0
-        halves = stage < count - 1 if plan.dialect.stride_last else stage > 0
+        width = FIRST_WIDTH[len(plan.units)] << stage
         for i in range(units):
             name = f"conv{stage + 2}_{i + 1}" if plan.imagenet else f"stage{stage + 1}_{i + 1}"
-            step = 2 if halves and i == halving else 1
+            stride = 2 if (stage, i) in halving else 1
             if plan.version == 2:
-                first = stage == 0 and i == 0
-                x = unit_v2(x, width, step, plan, name, activate=not first or _bare_stem(plan))
+                x = unit_v2(x, width, stride, plan, name, activate=_bare_stem(plan) or (stage, i) != (0, 0))
             else:
-                x = unit_v1(x, width, step, plan, name)
-    if plan.version == 2:
-        x = relu(_bn(x, plan, "post_bn"), "post_relu")
-    return x
+                x = unit_v1(x, width, stride, plan, name)
+    return relu(_bn(x, plan, "post_bn"), "post_relu") if plan.version == 2 else x
 
 
 def unit_v1(x: Any, width: int, stride: int, plan: Plan, name: str) -> Any:
@@ -274,7 +263,7 @@ def shortcut(x: Any, f: Any, stride: int, plan: Plan, name: str) -> Any:
     """Options A, B and C of section 4.1: x in the shape of the branch's end f."""
     if _projects(x, f, plan):
         kernel = plan.projection if stride > 1 else 1
-        s = _conv(x, f.shape[-1], kernel, stride, "projection", plan, f"{name}_proj")
+        s = _conv(x, f.shape[-1], kernel, stride, plan, f"{name}_proj", "projection")
         return s if plan.version == 2 else _bn(s, plan, f"{name}_proj_bn")
     if x.shape[-1] != f.shape[-1] or stride > 1:
         return PaddedIdentity(f.shape[-1], stride, name=f"{name}_identity")(x)
@@ -292,57 +281,20 @@ def _bare_stem(plan: Plan) -> bool:
 
 def _branch_conv(f: Any, i: int, width: int, stride: int, plan: Plan, name: str) -> Any:
     kernel, part = plan.kernels[i], "last" if i == len(plan.kernels) - 1 else "inner"
+    filters, stride = int(width * plan.widths[i]), stride if i == plan.strided else 1
     groups = plan.groups if kernel == 3 else 1
-    step = stride if i == plan.strided else 1
-    return _conv(f, int(width * plan.widths[i]), kernel, step, part, plan, f"{name}_{i + 1}", groups)
+    return _conv(f, filters, kernel, stride, plan, f"{name}_{i + 1}", part, groups)
 
 
 def _conv(
-    x: Any, filters: int, kernel: int, stride: int, part: str, plan: Plan, name: str, groups: int = 1
+    x: Any, filters: int, kernel: int, stride: int, plan: Plan, name: str, part: str, groups: int = 1
 ) -> Any:
-    how = plan.dialect
-    bias = part in how.biased
-    return conv(x, filters, kernel, stride, name=name, initializer=how.initializer, bias=bias, groups=groups)
+    draw, bias = plan.dialect.initializer, part in plan.dialect.biased
+    return conv(x, filters, kernel, stride, name=name, initializer=draw, bias=bias, groups=groups)
 
 
 def _bn(x: Any, plan: Plan, name: str) -> Any:
     return batch_norm(x, name, epsilon=plan.dialect.epsilon, momentum=plan.dialect.momentum)
-
-
-def _version(depth: int, version: float | None, dialect: str, peer: Dialect) -> float:
-    """The version; where it is not given, the first that both the depth and the dialect have."""
-    rows = (2,) if depth in ONLY_VERSION_2 else (1, 1.5, 2) if len(TABLE[depth][1]) == 4 else (1, 2)
-    if version is not None:
-        look_up(dict.fromkeys((1, 1.5, 2)), version, "version")
-    if depth not in peer.depths:
-        raise ValueError(f"depth={depth} contradicts dialect={dialect!r}, which has {_or(peer.depths)}.")
-    for what, allowed in ((f"depth={depth}", rows), (f"dialect={dialect!r}", peer.versions)):
-        if version is not None and version not in allowed:
-            raise ValueError(f"version={version!r} contradicts {what}, which has version {_or(allowed)}.")
-    return version or next(each for each in rows if each in peer.versions)
-
-
-def _or(values: tuple[float, ...]) -> str:
-    return " or ".join(map(str, values))
-
-
-def _shortcut(given: str | None, default: str, plain: bool, version: float, dialect: str) -> str | None:
-    """The shortcut, or None for a plain net."""
-    if given is not None:
-        look_up(dict.fromkeys("ABC"), given, "shortcut")
-    if plain:
-        for what, contradicts in (
-            (f"shortcut={given!r}", given is not None), (f"version={version!r}", version != 1),
-            (f"dialect={dialect!r}", dialect != "paper"),
-        ):  # fmt: skip
-            if contradicts:
-                raise ValueError(
-                    f"plain=True contradicts {what}: a plain net is the paper's without shortcuts."
-                )
-        return None
-    if dialect != "paper" and given not in (None, default):
-        raise ValueError(f"shortcut={given!r} contradicts dialect={dialect!r}, which has {default!r} alone.")
-    return given or default
 
 
 def name_of(depth: int, plan: Plan) -> str:

@@ -17,15 +17,7 @@ from keras_cnns._checks import DEFAULT, check_count, look_up
 from keras_cnns._frame import builder, close_frame, global_average, open_frame
 from keras_cnns.googlenet import BN_DIALECTS, BN_SMALLEST, bn_modules
 from keras_cnns.googlenet import stem as inception_stem
-from keras_cnns.resnet import (
-    BOTTLENECK,
-    Plan,
-    name_of,
-    plan_of,
-    residual_frame,
-    residual_network,
-    residual_stages,
-)
+from keras_cnns.resnet import BOTTLENECK, Plan, name_of, plan_of, residual_network, stem
 from keras_cnns.resnext import plan_of as resnext_plan_of
 from keras_cnns.vgg import SMALLEST as VGG_SMALLEST
 from keras_cnns.vgg import vgg_between, vgg_plan
@@ -141,7 +133,7 @@ def se_resnet(
     base = name_of(depth, plan)
     plan = _gated(plan, gate(se_ratio, squeeze, se_bias, placement, _check_stages(stages, plan)))
     return residual_network(
-        plan, name or (f"cifar_se_{base[6:]}" if base.startswith("cifar_") else f"se_{base}"),
+        plan, name or (f"cifar_se_{base[6:]}" if base.startswith("cifar_") else f"se_{base}"), stem,
         input_shape=input_shape, classes=classes, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,
     )  # fmt: skip
@@ -196,7 +188,7 @@ def se_resnext(
     plan = resnext_plan_of(depth, groups, group_width)
     plan = _gated(plan, gate(se_ratio, squeeze, se_bias, placement, _check_stages(stages, plan)))
     return residual_network(
-        plan, name or f"se_resnext{depth}_{groups}x{group_width}d",
+        plan, name or f"se_resnext{depth}_{groups}x{group_width}d", stem,
         input_shape=input_shape, classes=classes, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,
     )  # fmt: skip
@@ -246,27 +238,19 @@ def senet(
         FileNotFoundError: There are no such weights.
     """
     kernels, widths, units = look_up(SENET, depth, "depth")
-    plan = Plan(
-        kernels, widths, units, version=1.5, strided=1, groups=SENET_GROUPS, projection=3
-    )  # fmt: skip
+    plan = Plan(kernels, widths, units, version=1.5, strided=1, groups=SENET_GROUPS, projection=3)
     plan = _gated(plan, gate(se_ratio, squeeze, se_bias))
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout={dropout!r} is not a fraction from 0 to below 1.")
-    frame = residual_frame(
-        plan, name or f"senet{depth}",
-        input_shape=input_shape, classes=classes, include_top=include_top, pooling=pooling,
-        classifier_activation=classifier_activation, weights=weights,
-    )  # fmt: skip
-    x = frame.image
-    for i, (width, stride) in enumerate(((64, 2), (64, 1), (128, 1)), start=1):
-        x = conv(x, width, 3, stride, name=f"conv1_{i}")
-        x = relu(batch_norm(x, f"conv1_{i}_bn"), f"conv1_{i}_relu")
-    maps = residual_stages(max_pool(x, ceil=True, name="pool1"), plan)
 
     def head(maps: Any) -> Any:
         return layers.Dropout(dropout, name="dropout")(global_average(maps))
 
-    return close_frame(frame, maps, head, kernel_initializer=HE_NORMAL)
+    return residual_network(
+        plan, name or f"senet{depth}", _three_3x3, head,
+        input_shape=input_shape, classes=classes, include_top=include_top, pooling=pooling,
+        classifier_activation=classifier_activation, weights=weights,
+    )  # fmt: skip
 
 
 @builder
@@ -366,6 +350,14 @@ def se_vgg(
         classifier_activation=classifier_activation, weights=weights,
     )  # fmt: skip
     return vgg_between(frame, plan)
+
+
+def _three_3x3(x: Any, plan: Plan) -> Any:
+    """SENet-154's stem (appendix)."""
+    for i, (width, stride) in enumerate(((64, 2), (64, 1), (128, 1)), start=1):
+        x = conv(x, width, 3, stride, name=f"conv1_{i}")
+        x = relu(batch_norm(x, f"conv1_{i}_bn"), f"conv1_{i}_relu")
+    return max_pool(x, ceil=True, name="pool1")
 
 
 def _gated(plan: Plan, gate: Gate) -> Plan:

@@ -243,8 +243,8 @@ def test_resnext_widths_strides_and_size():
         ({"depth": 51}, r"depth=51 is not known\. Did you mean 50\? Known: 18, 20, 32, 34"),
         ({"depth": "50"}, r"depth='50' is not known"),
         ({"version": 3}, r"version=3 is not known\. Did you mean 2\? Known: 1, 1\.5, 2"),
-        ({"depth": 200, "version": 1}, "version=1 contradicts depth=200, which has version 2"),
-        ({"depth": 20, "version": 1.5}, "version=1.5 contradicts depth=20, which has version 1 or 2"),
+        ({"depth": 200, "version": 1}, "version=1 contradicts depth=200, which has 2;"),
+        ({"depth": 20, "version": 1.5}, "version=1.5 contradicts depth=20, which has 1 or 2;"),
         ({"dialect": "torchvision", "version": 1}, "version=1 contradicts dialect='torchvision'"),
         (
             {"depth": 20, "dialect": "keras"},
@@ -252,12 +252,13 @@ def test_resnext_widths_strides_and_size():
         ),
         ({"dialect": "pytorch"}, "dialect='pytorch' is not known. Did you mean 'torchvision'|Known: paper"),
         ({"shortcut": "D"}, "shortcut='D' is not known"),
-        ({"shortcut": "A", "plain": True}, "plain=True contradicts shortcut='A'"),
-        ({"version": 2, "plain": True}, "plain=True contradicts version=2"),
-        ({"dialect": "caffe", "plain": True}, "plain=True contradicts dialect='caffe'"),
+        ({"shortcut": "A", "plain": True}, "shortcut='A' contradicts plain=True, which has none"),
+        ({"version": 2, "plain": True}, "version=2 contradicts plain=True, which has 1;"),
+        ({"dialect": "caffe", "plain": True}, "dialect='caffe' contradicts plain=True, which has 'paper'"),
+        ({"depth": 200, "plain": True}, "depth=200 contradicts plain=True: no version goes with both"),
         (
             {"dialect": "keras", "shortcut": "C"},
-            "shortcut='C' contradicts dialect='keras', which has 'B' alone",
+            "shortcut='C' contradicts dialect='keras', which has 'B';",
         ),
     ],
 )
