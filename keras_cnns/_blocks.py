@@ -120,6 +120,18 @@ def torch_linear(fan_in: int) -> dict[str, Any]:
     }
 
 
+def torch_linear_zero_bias(fan_in: int) -> dict[str, Any]:
+    """PyTorch's fully connected layer with zero biases, as the authors of ResNeXt and DenseNet set them.
+
+    Args:
+        fan_in: The layer's inputs.
+
+    Returns:
+        Arguments of a Dense layer.
+    """
+    return {**torch_linear(fan_in), "bias_initializer": "zeros"}
+
+
 def untouched(x: Any, place: str, name: str) -> Any:
     """The gate of a network without gates: (maps, place, layer's name) → the same maps."""
     return x

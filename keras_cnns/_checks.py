@@ -1,7 +1,7 @@
 """What every builder checks, and the text of every error; no Keras in here, so that it is cheap to import."""
 
 import os
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from operator import index
 from pathlib import Path
@@ -24,8 +24,9 @@ def nearest(value: Any, allowed: Iterable[Any]) -> str | None:
         The nearest allowed value as text, or None where nothing comes near.
     """
     choices = list(allowed)
-    if choices and all(map(_is_real, [value, *choices])):
-        return str(min(choices, key=lambda choice: abs(choice - value)))
+    numbers = [choice for choice in choices if _is_real(choice)]
+    if numbers and _is_real(value):
+        return str(min(numbers, key=lambda number: abs(number - value)))
     by_lower = {str(choice).lower(): str(choice) for choice in choices}
     close = get_close_matches(str(value).lower(), by_lower, n=1, cutoff=0.5)
     return by_lower[close[0]] if close else None
@@ -46,9 +47,8 @@ def unknown(argument: str, value: Any, allowed: Iterable[Any]) -> ValueError:
     if all(map(_is_real, choices)):
         choices.sort()
     near = nearest(value, choices)
-    hint = ""
-    if near is not None:
-        hint = f" Did you mean {near}?" if _is_real(value) else f" Did you mean {near!r}?"
+    meant = [choice for choice in choices if str(choice) == near]
+    hint = f" Did you mean {meant[0]!r}?" if meant else ""
     shown = ", ".join(map(str, choices[:_SHOWN]))
     rest = f" and {len(choices) - _SHOWN} more" if len(choices) > _SHOWN else ""
     return ValueError(f"{argument}={value!r} is not known.{hint} Known: {shown}{rest}.")
@@ -108,15 +108,31 @@ def check_input_shape(
     return sizes
 
 
+def pick(argument: str, given: Any, known: Iterable[Any]) -> Any:
+    """The known value that equals what was given: NumPy's 50 stands for 50, but 50.0, "50" and True do not.
+
+    Raises:
+        ValueError: There is none; the text gives the argument, what was given and what is known.
+    """
+    choices = list(known)
+    numbers = _is_number(given) or (
+        isinstance(given, float) and any(isinstance(each, float) for each in choices)
+    )
+    for choice in choices:
+        # Only what is of a kind is compared: an array would answer an array, and True equals 1.
+        alike = isinstance(given, str) if isinstance(choice, str) else numbers and _is_real(choice)
+        if given is choice or (alike and given == choice):
+            return choice
+    raise unknown(argument, given, choices)
+
+
 def look_up(table: Mapping[Any, Any], key: Any, argument: str) -> Any:
     """The row of a paper's table.
 
     Raises:
         ValueError: There is no such row; the text gives the argument, the nearest row and all rows.
     """
-    if isinstance(key, bool) or not isinstance(key, Hashable) or key not in table:
-        raise unknown(argument, key, table)
-    return table[key]
+    return table[pick(argument, key, table)]
 
 
 def choose(argument: str, given: Any, known: Iterable[Any], limits: Mapping[str, Collection[Any]]) -> Any:
@@ -141,7 +157,7 @@ def choose(argument: str, given: Any, known: Iterable[Any], limits: Mapping[str,
             limiting = [other for other, values in limits.items() if not set(choices) <= set(values)]
             raise ValueError(f"{' contradicts '.join(limiting)}: no {argument} goes with both.")
         return left[0]
-    look_up(dict.fromkeys(choices), given, argument)
+    given = pick(argument, given, choices)
     for other, values in limits.items():
         if given not in values:
             has = " or ".join(map(repr, values)) or "none"
@@ -163,8 +179,12 @@ def check_top(
     Raises:
         ValueError: A value is not allowed, or would be ignored beside the others.
     """
-    if pooling not in (None, "avg", "max"):
-        raise unknown("pooling", pooling, (None, "avg", "max"))
+    pick("include_top", include_top, (True, False))
+    pick("pooling", pooling, (None, "avg", "max"))
+    if not isinstance(classifier_activation, str | None):
+        raise ValueError(
+            f"classifier_activation={classifier_activation!r} is neither None nor the name of an activation."
+        )
     if classes is not None and (not _is_number(classes) or classes < 1):
         raise ValueError(
             f"classes={classes!r} is not a number of classes; give a whole number of at least 1."
@@ -205,6 +225,38 @@ def check_count(argument: str, value: Any) -> int:
     return index(value)
 
 
+def check_fraction(argument: str, value: Any, *, zero: bool, one: bool) -> float:
+    """Refuse what is not a number from 0 to 1.
+
+    Args:
+        argument: The argument's name, as the caller types it.
+        value: What was given.
+        zero: Whether 0 itself is allowed.
+        one: Whether 1 itself is allowed.
+
+    Returns:
+        The number.
+
+    Raises:
+        ValueError: It is no such number.
+    """
+    legal = _is_real(value) and 0 <= value <= 1 and (zero or value > 0) and (one or value < 1)
+    if not legal:
+        low, high = "from 0 to" if zero else "above 0 and up to", "1" if one else "below 1"
+        raise ValueError(f"{argument}={value!r} is not a number {low} {high}.")
+    return float(value)
+
+
+def check_name(name: Any) -> None:
+    """Refuse what Keras refuses as a model's name, before anything is built.
+
+    Raises:
+        ValueError: It is neither None nor a text of at least one letter without slashes.
+    """
+    if name is not None and (not isinstance(name, str) or not name or "/" in name):
+        raise ValueError(f"name={name!r} is no model's name; give a text without slashes, or None.")
+
+
 def check_weights(weights: str | os.PathLike[str] | None) -> None:
     """Refuse weights that cannot be loaded, before anything is built.
 
@@ -217,9 +269,9 @@ def check_weights(weights: str | os.PathLike[str] | None) -> None:
     """
     if weights is None:
         return
-    path = Path(weights)
+    path = Path(weights) if isinstance(weights, str | os.PathLike) else Path()
     if not path.name.endswith(".weights.h5"):
-        raise ValueError(f"weights={str(weights)!r} is neither None nor the path of a .weights.h5 file.")
+        raise ValueError(f"weights={weights!r} is neither None nor the path of a .weights.h5 file.")
     if not path.is_file():
         raise FileNotFoundError(f"weights={str(weights)!r}: there is no such file.")
 
@@ -238,10 +290,10 @@ def _is_real(value: Any) -> bool:
 
 def _sizes(shape: Any) -> tuple[int | None, int | None, int] | None:
     """The shape as plain numbers, or None where it is not (height, width, channels)."""
-    if not isinstance(shape, Sequence) or isinstance(shape, str) or len(shape) != 3:
+    if not isinstance(shape, Sequence) or isinstance(shape, str | bytes) or len(shape) != 3:
         return None
     height, width, channels = (index(side) if _is_number(side) else side for side in shape)
-    legal = all(side is None or (isinstance(side, int) and side >= 1) for side in (height, width))
-    if not legal or not isinstance(channels, int) or channels < 1:
+    fixed = [side for side in (height, width) if side is not None]
+    if not all(type(side) is int and side >= 1 for side in (*fixed, channels)):
         return None
     return height, width, channels

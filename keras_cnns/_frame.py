@@ -12,7 +12,7 @@ import keras
 from keras import layers
 
 from keras_cnns._blocks import fresh
-from keras_cnns._checks import DEFAULT, check_input_shape, check_top, check_weights, unknown
+from keras_cnns._checks import DEFAULT, check_input_shape, check_name, check_top, check_weights, pick
 from keras_cnns.layers import require_channels_last, scaled_tanh, softmin
 
 Arguments = ParamSpec("Arguments")
@@ -27,13 +27,25 @@ def builder(build: Callable[Arguments, keras.Model]) -> Callable[Arguments, kera
 
     @wraps(build)
     def built(*args: Arguments.args, **kwargs: Arguments.kwargs) -> keras.Model:
+        weights: Any = kwargs.get("weights")
+        check_name(kwargs.get("name"))
         with keras.StatelessScope(), _room_for_deep_graphs():
             model = build(*args, **kwargs)
-        if kwargs.get("weights") is not None:
-            model.load_weights(kwargs["weights"])
+        if weights is not None:
+            _load(model, weights)
         return model
 
     return built
+
+
+def _load(model: keras.Model, weights: str | os.PathLike[str]) -> None:
+    try:
+        model.load_weights(weights)
+    except (OSError, KeyError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"weights={str(weights)!r} do not fit the network {model.name!r}: {reason}"
+        ) from None
 
 
 @contextmanager
@@ -72,6 +84,7 @@ def open_frame(
     name: str,
     *,
     input_shape: Any,
+    default_shape: tuple[int, int, int],
     smallest: int,
     fixed_size: bool = False,
     classes: int | None,
@@ -79,20 +92,23 @@ def open_frame(
     include_top: bool,
     pooling: str | None,
     classifier_activation: str | None,
+    default_activation: str | None = "softmax",
     weights: str | os.PathLike[str] | None,
 ) -> Frame:
     """Check what the caller gave, then make the input; nothing is built before.
 
     Args:
         name: The model's name.
-        input_shape: (height, width, channels) in pixels.
+        input_shape: What the caller gave; None for the paper's.
+        default_shape: The paper's (height, width, channels) in pixels.
         smallest: The smallest height and width that the network can take, in pixels.
         fixed_size: Whether the classifier needs a fixed size, as fully connected layers over maps do.
         classes: What the caller gave; None for the paper's.
         default_classes: The paper's number of classes.
         include_top: As in `Frame`.
         pooling: As in `Frame`.
-        classifier_activation: As in `Frame`; "default" is softmax.
+        classifier_activation: As in `Frame`; "default" for the paper's.
+        default_activation: The paper's.
         weights: None, or the path of a .weights.h5 file, which `builder` loads.
 
     Raises:
@@ -105,10 +121,13 @@ def open_frame(
         classifier_activation=classifier_activation,
     )  # fmt: skip
     shape = check_input_shape(
-        input_shape, network=name, smallest=smallest, free_size=not (fixed_size and include_top)
+        default_shape if input_shape is None else input_shape,
+        network=name,
+        smallest=smallest,
+        free_size=not (fixed_size and include_top),
     )
     check_weights(weights)
-    what = "softmax" if classifier_activation == DEFAULT else classifier_activation
+    what = default_activation if classifier_activation == DEFAULT else classifier_activation
     count = classes or default_classes
     if include_top and what is not None:
         classifier(what, count)
@@ -177,10 +196,10 @@ def named_activation(argument: str, name: str) -> Any:
         ValueError: There is no such activation.
     """
     ours = {"scaled_tanh": scaled_tanh, "softmin": softmin}
-    helpers = {"get", "serialize", "deserialize"}
+    # A glu halves the classes, and threshold wants two numbers more.
+    helpers = {"get", "serialize", "deserialize", "glu", "threshold"}
     names = [*ours, *(each for each in dir(keras.activations) if each[0] != "_" and each not in helpers)]
-    if name not in names:
-        raise unknown(argument, name, names)
+    name = pick(argument, name, names)
     return ours.get(name) or keras.activations.get(name)
 
 
@@ -210,9 +229,9 @@ def classifier(what: str, classes: int) -> Any:
     Raises:
         ValueError: There is no such activation, or it normalises over a single class.
     """
-    if what in ("softmax", "softmin") and classes == 1:
+    if what in ("softmax", "softmin", "log_softmax", "sparsemax") and classes == 1:
         raise ValueError(
-            "classes=1 leaves a softmax nothing to choose from: it would always give 1. "
+            f"classes=1 leaves a {what} nothing to choose from: it would always give the same. "
             "Give at least classes=2, or classifier_activation=None."
         )
     return named_activation("classifier_activation", what)

@@ -14,7 +14,7 @@ import keras
 from keras import layers
 
 from keras_cnns._blocks import max_pool, torch_linear
-from keras_cnns._checks import DEFAULT, look_up, smallest_size
+from keras_cnns._checks import DEFAULT, look_up, pick, smallest_size
 from keras_cnns._frame import builder, close_frame, open_frame
 from keras_cnns.layers import LocalResponseNormalization
 
@@ -115,7 +115,8 @@ def alexnet(
             before fc6 and fc7; it wants 224x224, where torchvision's adaptive pooling does nothing. "caffe":
             bvlc_alexnet. Both have one `groups`, `lrn` and `padding` each.
         input_shape: (height, width, channels) in pixels, by default (227, 227, 3), or (224, 224, 3) where
-            `padding` is 2. At least 67 x 67, less the padding. Without the top, sizes may be None.
+            `padding` is 2. At least 67 x 67 (39 x 39 for "caffe"), less the padding. Without the top,
+            sizes may be None.
         classes: Number of classes, by default 1000.
         include_top: Whether to keep the fully connected layers. Without them the network ends in pool5.
         pooling: Only without the top: None (default) keeps the maps, "avg" or "max" reduce each to a number.
@@ -138,7 +139,7 @@ def alexnet(
     padding = _choose("padding", padding, None, how.padding, (0, 2), dialect)
     frame = open_frame(
         name or "alexnet",
-        input_shape=input_shape or ((224, 224, 3) if padding else (227, 227, 3)),
+        input_shape=input_shape, default_shape=(224, 224, 3) if padding else (227, 227, 3),
         smallest=_smallest(padding, how.ceil), fixed_size=True,
         classes=classes, default_classes=1000, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,
@@ -190,9 +191,9 @@ def _smallest(padding: int, ceil: bool) -> int:
 
 def _choose(argument: str, given: Any, unset: Any, default: Any, allowed: Any, dialect: str) -> Any:
     """What was given, or the dialect's own where nothing was; a peer has nothing but its own."""
-    if given == unset:
+    if given is unset or (isinstance(given, str) and given == unset):
         return default
-    look_up(dict.fromkeys(allowed), given, argument)
+    given = pick(argument, given, allowed)
     if dialect != "paper" and given != default:
         raise ValueError(
             f"{argument}={given!r} contradicts dialect={dialect!r}, which has {default!r} alone; "

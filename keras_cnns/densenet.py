@@ -6,14 +6,22 @@ layers before it have made, and adds k maps, the growth rate. Nothing is added u
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 from keras import layers
 
-from keras_cnns._blocks import HE_NORMAL, HE_NORMAL_FAN_OUT, batch_norm, conv, max_pool, relu, torch_linear
-from keras_cnns._checks import DEFAULT, check_count, choose, look_up, smallest_size, unknown
+from keras_cnns._blocks import (
+    HE_NORMAL,
+    HE_NORMAL_FAN_OUT,
+    batch_norm,
+    conv,
+    max_pool,
+    relu,
+    torch_linear_zero_bias,
+)
+from keras_cnns._checks import DEFAULT, check_count, check_fraction, choose, look_up, pick, smallest_size
 from keras_cnns._frame import builder, close_frame, global_average, open_frame
 
 # depth: (growth rate k, bottlenecks, layers in each dense block). Table 1: four blocks, ImageNet. Table 2:
@@ -33,11 +41,6 @@ TABLE = {
 COMPRESSION = 0.5  # section 3, "Compression": the θ of DenseNet-C and DenseNet-BC
 BOTTLENECK = 4  # "Bottleneck layers": a 1x1 convolution makes 4k maps for the 3x3
 PLAIN_STEM = 16  # "Implementation Details": 16 maps, "or twice the growth rate for DenseNet-BC"
-
-
-def torch_linear_zero_bias(fan_in: int) -> dict[str, Any]:
-    """PyTorch's fully connected layer with zero biases, as the authors and torchvision set them."""
-    return {**torch_linear(fan_in), "bias_initializer": "zeros"}
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ def densenet(
     imagenet = len(plan.blocks) == 4
     frame = open_frame(
         name or _name(depth, plan),
-        input_shape=input_shape or ((224, 224, 3) if imagenet else (32, 32, 3)),
+        input_shape=input_shape, default_shape=(224, 224, 3) if imagenet else (32, 32, 3),
         smallest=smallest_size([(7, 2, 6), (3, 2, 2), *[(2, 2)] * 3] if imagenet else [(2, 2)] * 2),
         classes=classes, default_classes=1000 if imagenet else 10, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,
@@ -213,28 +216,27 @@ def _plan(
     choose("depth", depth, TABLE, {f"dialect={dialect!r}": how.depths})
     if growth_rate is not None:
         check_count("growth_rate", growth_rate)
-    if bottleneck not in (None, True, False):
-        raise unknown("bottleneck", bottleneck, (True, False))
-    if compression is not None and not 0 < compression <= 1:
-        raise ValueError(
-            f"compression={compression!r} is not above 0 and up to 1; the paper has 0.5 and 1.0."
-        )
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout={dropout!r} is not from 0 up to 1, 1 left out; the paper has 0.0 and 0.2.")
+    pick("bottleneck", bottleneck, (None, True, False))
+    if compression is not None:
+        check_fraction("compression", compression, zero=False, one=True)
+    check_fraction("dropout", dropout, zero=True, one=False)
     if bottleneck is False and len(blocks) == 4:
         raise ValueError(
             f"bottleneck=False contradicts depth={depth}; only CIFAR's nets, such as 40, go without."
         )
-    with_them = bottlenecks if bottleneck is None else bool(bottleneck)
+    with_them = bottlenecks if bottleneck is None else bottleneck
     # A layer with a bottleneck is two convolutions deep.
     blocks = tuple(count * (1 + bottlenecks) // (1 + with_them) for count in blocks)
     default = COMPRESSION if with_them else 1.0
     plan = Plan(growth_rate or k, blocks, with_them, compression or default, dropout, how)
-    if how.fixed and plan != replace(plan, growth_rate=k, compression=default, dropout=0.0):
-        raise ValueError(
-            f"growth_rate={growth_rate!r}, compression={compression!r} or dropout={dropout!r} contradicts "
-            f"dialect={dialect!r}, whose net of {depth} layers has {k}, {default} and 0.0 alone."
-        )
+    row = {"growth_rate": k, "compression": default, "dropout": 0.0}
+    for argument, own in row.items():
+        given = getattr(plan, argument)
+        if how.fixed and given != own:
+            raise ValueError(
+                f"{argument}={given!r} contradicts dialect={dialect!r}, whose net of {depth} layers has "
+                f"{own} alone."
+            )
     return plan
 
 

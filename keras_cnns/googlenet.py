@@ -13,7 +13,7 @@ import keras
 from keras import layers
 
 from keras_cnns._blocks import HE_NORMAL, batch_norm, conv, fresh, max_pool, relu, torch_linear, untouched
-from keras_cnns._checks import DEFAULT, look_up, smallest_size
+from keras_cnns._checks import DEFAULT, look_up, pick, smallest_size
 from keras_cnns._frame import Frame, builder, close_frame, global_average, open_frame, score
 from keras_cnns.layers import AdaptiveAveragePooling2D, LocalResponseNormalization
 
@@ -143,6 +143,8 @@ def googlenet(
         FileNotFoundError: There are no such weights.
     """
     how = look_up(DIALECTS, dialect, "dialect")
+    pick("aux", aux, (True, False))
+    pick("separable_stem", separable_stem, (True, False))
     if aux and not include_top:
         raise ValueError(
             "aux=True contradicts include_top=False, which has no classifiers; give aux=False, "
@@ -154,8 +156,9 @@ def googlenet(
             f"leave one out."
         )
     frame = open_frame(
-        name or "googlenet", input_shape=input_shape or (224, 224, 3), smallest=_smallest(how, aux),
-        fixed_size=aux, classes=classes, default_classes=1000, include_top=include_top, pooling=pooling,
+        name or "googlenet",
+        input_shape=input_shape, default_shape=(224, 224, 3), smallest=_smallest(how, aux), fixed_size=aux,
+        classes=classes, default_classes=1000, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,
     )  # fmt: skip
     x, heads = stem(frame.image, how, separable_stem), {}
@@ -213,9 +216,9 @@ def bn_inception(
         ValueError: An argument is not allowed or contradicts another one; the text says what works.
         FileNotFoundError: There are no such weights.
     """
-    how = replace(look_up(BN_DIALECTS, dialect, "dialect"), bias=conv_bias)
+    how = replace(look_up(BN_DIALECTS, dialect, "dialect"), bias=pick("conv_bias", conv_bias, (True, False)))
     frame = open_frame(
-        name or "bn_inception", input_shape=input_shape or (224, 224, 3), smallest=BN_SMALLEST,
+        name or "bn_inception", input_shape=input_shape, default_shape=(224, 224, 3), smallest=BN_SMALLEST,
         classes=classes, default_classes=1000, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,
     )  # fmt: skip

@@ -12,8 +12,16 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_cnns._checks import DEFAULT, look_up, smallest_size, unknown
-from keras_cnns._frame import builder, classify, close_frame, features_only, named_activation, open_frame
+from keras_cnns._checks import DEFAULT, pick, smallest_size
+from keras_cnns._frame import (
+    Frame,
+    builder,
+    classify,
+    close_frame,
+    features_only,
+    named_activation,
+    open_frame,
+)
 from keras_cnns.layers import (
     RBF,
     FanInUniform,
@@ -120,13 +128,15 @@ def lenet5(
         ValueError: An argument is not allowed or contradicts another one; the text says what works.
         FileNotFoundError: There are no such weights.
     """
+    pick("pool", pool, (None, *_POOLS))
     kind = _kind(version, dialect, activation=activation, pool=pool)
     frame = open_frame(
         name or ("lenet_caffe" if kind == "caffe" else f"lenet5_{kind}"),
-        input_shape=input_shape or ((28, 28, 1) if kind == "caffe" else (32, 32, 1)),
+        input_shape=input_shape, default_shape=(28, 28, 1) if kind == "caffe" else (32, 32, 1),
         smallest=smallest_size(_WINDOWS_OF[kind]), fixed_size=True,
         classes=classes, default_classes=_CLASSES, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,
+        default_activation=None if kind == "1998" else "softmax",
     )  # fmt: skip
     if kind == "caffe":
         return close_frame(frame, _features_caffe(frame.image), _fc_caffe, kernel_initializer=_xavier())
@@ -137,7 +147,7 @@ def lenet5(
     maps = _features_1998(frame.image)
     if not include_top:
         return keras.Model(frame.image, features_only(maps, frame.pooling), name=frame.name)
-    return keras.Model(frame.image, _top_1998(maps, frame.classes, classifier_activation), name=frame.name)
+    return keras.Model(frame.image, _top_1998(maps, frame), name=frame.name)
 
 
 @builder
@@ -178,9 +188,9 @@ def lenet1(
     """
     frame = open_frame(
         name or "lenet1",
-        input_shape=input_shape or (28, 28, 1), smallest=smallest_size(_WINDOWS), fixed_size=True,
+        input_shape=input_shape, default_shape=(28, 28, 1), smallest=smallest_size(_WINDOWS), fixed_size=True,
         classes=classes, default_classes=_CLASSES, include_top=include_top, pooling=pooling,
-        classifier_activation=classifier_activation, weights=weights,
+        classifier_activation=classifier_activation, default_activation="scaled_tanh", weights=weights,
     )  # fmt: skip
     x = _conv(frame.image, 4, "H1")
     x = Subsampling2D(activation=scaled_tanh, name="H2")(x)
@@ -189,8 +199,7 @@ def lenet1(
     if not include_top:
         return keras.Model(frame.image, features_only(x, frame.pooling), name=frame.name)
     x = _dense(layers.Flatten(name="flatten")(x), frame.classes, "output", dtype="float32")
-    what = "scaled_tanh" if classifier_activation == DEFAULT else classifier_activation
-    return keras.Model(frame.image, classify(x, what, "predictions"), name=frame.name)
+    return keras.Model(frame.image, classify(x, frame.classifier_activation, "predictions"), name=frame.name)
 
 
 def digit_codes() -> np.ndarray:
@@ -208,17 +217,14 @@ def _features_1998(inputs: Any) -> Any:
     return _conv(x, 120, "C5")
 
 
-def _top_1998(x: Any, classes: int, classifier_activation: str | None) -> Any:
-    if classifier_activation not in (DEFAULT, None, "softmax"):
-        raise unknown("classifier_activation", classifier_activation, (None, "softmax"))
+def _top_1998(x: Any, frame: Frame) -> Any:
+    what = pick("classifier_activation", frame.classifier_activation, (None, "softmax"))
     x = _dense(layers.Flatten(name="flatten")(x), 84, "F6", activation=scaled_tanh)
-    penalties = RBF(_codes(classes), name="output")(x)
-    return classify(penalties, "softmin" if classifier_activation == "softmax" else None, "predictions")
+    penalties = RBF(_codes(frame.classes), name="output")(x)
+    return classify(penalties, what and "softmin", "predictions")
 
 
 def _features_modern(inputs: Any, squash: Any, pool: str) -> Any:
-    if pool not in _POOLS:
-        raise unknown("pool", pool, _POOLS)
     x = layers.Conv2D(6, 5, activation=squash, name="conv1")(inputs)
     x = _POOLS[pool](2, name="pool1")(x)
     x = layers.Conv2D(16, 5, activation=squash, name="conv2")(x)
@@ -277,9 +283,8 @@ def _codes(classes: int) -> np.ndarray:
 
 def _kind(version: str | None, dialect: str, **switches: str | None) -> str:
     """Which of the three networks it is; "1998" where nothing is said."""
-    look_up(dict.fromkeys(("paper", "caffe")), dialect, "dialect")
-    if version is not None:
-        look_up(dict.fromkeys(("1998", "modern")), version, "version")
+    pick("dialect", dialect, ("paper", "caffe"))
+    pick("version", version, (None, "1998", "modern"))
     if dialect == "caffe" and version is not None:
         raise ValueError(
             f"version={version!r} contradicts dialect='caffe', which has no versions; leave one out."

@@ -7,7 +7,7 @@ from importlib import import_module
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from keras_cnns._checks import unknown
+from keras_cnns._checks import pick, unknown
 
 if TYPE_CHECKING:
     import keras
@@ -298,9 +298,7 @@ def find(name: str) -> Entry:
     Raises:
         ValueError: There is no such name; the text gives the nearest one.
     """
-    if name not in MODELS:
-        raise unknown("model", name, sorted(MODELS))
-    return MODELS[name]
+    return MODELS[pick("model", name, sorted(MODELS))]
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -315,16 +313,23 @@ def list_models(pattern: str = "*") -> list[str]:
     return sorted(name for name in MODELS if fnmatchcase(name, pattern))
 
 
+# What changes neither the network nor its name.
+_COMMON = ("input_shape", "classes", "include_top", "pooling", "classifier_activation", "weights", "name")
+# What changes the size that the paper's images have.
+_MOVES_THE_SIZE = ("dialect", "padding")
+
+
 def create_model(name: str, /, **overrides: Any) -> "keras.Model":
     """Build a network by its name.
 
     Args:
         name: One of `list_models()`.
-        **overrides: Arguments of the network's builder, such as `classes` or `input_shape`. What makes the
-            named network itself, such as its version, cannot be overridden.
+        **overrides: Arguments of the network's builder, such as `classes` or `input_shape`. Those that the
+            name itself stands for, such as a version, cannot be overridden. Any other makes a variant of the
+            network, such as `dialect` or `dropout`.
 
     Returns:
-        A functional Keras model, called `name` unless the overrides name it.
+        A functional Keras model, called `name`; a variant is called as its builder calls it.
 
     Raises:
         ValueError: There is no such network, its builder has no such argument or refuses its value, or an
@@ -341,7 +346,13 @@ def create_model(name: str, /, **overrides: Any) -> "keras.Model":
                 f"{argument}={value!r} contradicts the model {name!r}, which has "
                 f"{argument}={entry.arguments[argument]!r}; call keras_cnns.{function}({argument}={value!r})."
             )
-    classes = {"classes": entry.classes} if overrides.get("include_top", True) else {}
-    return build(
-        **{"name": name, "input_shape": entry.input_shape, **classes, **entry.arguments, **overrides}
-    )
+    own: dict[str, Any] = dict(entry.arguments)
+    if overrides.get("include_top", True):
+        own["classes"] = entry.classes
+    if not set(overrides) - set(_COMMON) - set(entry.arguments):
+        own["name"] = name
+    if not set(overrides) & set(_MOVES_THE_SIZE):
+        own["input_shape"] = entry.input_shape
+    unset = [argument for argument in ("input_shape", "classes", "name") if overrides.get(argument) is None]
+    given = {argument: value for argument, value in overrides.items() if argument not in unset}
+    return build(**{**own, **given})

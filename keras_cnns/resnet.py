@@ -13,7 +13,7 @@ import keras
 from keras import layers
 
 from keras_cnns._blocks import HE_NORMAL, HE_NORMAL_FAN_OUT, batch_norm, conv, max_pool, relu, torch_linear
-from keras_cnns._checks import DEFAULT, choose, look_up, smallest_size
+from keras_cnns._checks import DEFAULT, choose, look_up, pick, smallest_size
 from keras_cnns._frame import builder, close_frame, global_average, open_frame
 from keras_cnns.layers import PaddedIdentity
 
@@ -166,8 +166,9 @@ def plan_of(depth: int, version: float | None, shortcut: str | None, plain: bool
     """
     kernels, units = look_up(TABLE, depth, "depth")
     imagenet, bottleneck = len(units) == 4, kernels == BOTTLENECK
+    how, peer = look_up(DIALECTS, dialect, "dialect"), f"dialect={dialect!r}"
+    pick("plain", plain, (True, False))
     choose("dialect", dialect, DIALECTS, {"plain=True": ["paper"] if plain else DIALECTS})
-    how, peer = DIALECTS[dialect], f"dialect={dialect!r}"
     choose("depth", depth, TABLE, {peer: how.depths})
     version = choose("version", version, VERSIONS, {
         f"depth={depth}": (2,) if depth in ONLY_VERSION_2 else VERSIONS if imagenet else (1, 2),
@@ -175,7 +176,7 @@ def plan_of(depth: int, version: float | None, shortcut: str | None, plain: bool
         "plain=True": (1,) if plain else VERSIONS,
     })  # fmt: skip
     if not plain or shortcut is not None:
-        shortcut = shortcut or ("B" if imagenet or bottleneck else "A")
+        shortcut = ("B" if imagenet or bottleneck else "A") if shortcut is None else shortcut
         choose("shortcut", shortcut, "ABC", {peer: how.shortcuts, "plain=True": "" if plain else "ABC"})
     how = SPECIAL.get((dialect, f"version {version}"), SPECIAL.get((dialect, f"depth {depth}"), how))
     # From version 1.5 on the 3x3 takes the stride, save in CIFAR's bottlenecks.
@@ -191,7 +192,7 @@ def residual_network(
     shape, default_classes = ((224, 224, 3), 1000) if plan.imagenet else ((32, 32, 3), 10)
     windows = [(7, 2, 6), (3, 2, 1 if plan.dialect.ceil else 2)] if plan.imagenet else []
     frame = open_frame(
-        name, input_shape=input_shape or shape, smallest=smallest_size(windows),
+        name, input_shape=input_shape, default_shape=shape, smallest=smallest_size(windows),
         classes=classes, default_classes=default_classes, **common,
     )  # fmt: skip
     maps = residual_stages(stem(frame.image, plan), plan)
@@ -203,7 +204,7 @@ def stem(x: Any, plan: Plan) -> Any:
     width = FIRST_WIDTH[len(plan.units)]
     kernel, stride = (7, 2) if plan.imagenet else (3, 1)
     x = _conv(x, width, kernel, stride, plan, "conv1", "stem")
-    if not _bare_stem(plan):
+    if not plan.dialect.stride_last:
         x = relu(_bn(x, plan, "conv1_bn"), "conv1_relu")
     return max_pool(x, ceil=plan.dialect.ceil, name="pool1") if plan.imagenet else x
 
@@ -219,7 +220,9 @@ def residual_stages(x: Any, plan: Plan) -> Any:
             name = f"conv{stage + 2}_{i + 1}" if plan.imagenet else f"stage{stage + 1}_{i + 1}"
             stride = 2 if (stage, i) in halving else 1
             if plan.version == 2:
-                x = unit_v2(x, width, stride, plan, name, activate=_bare_stem(plan) or (stage, i) != (0, 0))
+                x = unit_v2(
+                    x, width, stride, plan, name, activate=plan.dialect.stride_last or (stage, i) != (0, 0)
+                )
             else:
                 x = unit_v1(x, width, stride, plan, name)
     return relu(_bn(x, plan, "post_bn"), "post_relu") if plan.version == 2 else x
@@ -272,11 +275,6 @@ def shortcut(x: Any, f: Any, stride: int, plan: Plan, name: str) -> Any:
 
 def _projects(x: Any, f: Any, plan: Plan) -> bool:
     return plan.shortcut == "C" or (plan.shortcut == "B" and x.shape[-1] != f.shape[-1])
-
-
-def _bare_stem(plan: Plan) -> bool:
-    """Whether BN-ReLU is left to the first unit: in version 2, save in the paper's ImageNet nets."""
-    return plan.version == 2 and (not plan.imagenet or plan.dialect.stride_last)
 
 
 def _branch_conv(f: Any, i: int, width: int, stride: int, plan: Plan, name: str) -> Any:

@@ -8,15 +8,16 @@ from typing import Any
 
 import keras
 
+from keras_cnns._blocks import HE_NORMAL_FAN_OUT, torch_linear_zero_bias
 from keras_cnns._checks import DEFAULT, check_count, look_up
 from keras_cnns._frame import builder
-from keras_cnns.resnet import BOTTLENECK, DIALECTS, Plan, residual_network, stem
+from keras_cnns.resnet import BOTTLENECK, Dialect, Plan, residual_network, stem
 
 # Xie et al. 2016, table 1. depth: units in each stage.
 TABLE = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
 # Section 4: the authors train in fb.resnet.torch, which draws weights by the fan of the outputs.
-_TORCH = DIALECTS["torchvision"]
+_TORCH = Dialect(initializer=HE_NORMAL_FAN_OUT, fc=torch_linear_zero_bias)
 
 
 @builder

@@ -13,13 +13,14 @@ import keras
 from keras import layers
 
 from keras_cnns._blocks import HE_NORMAL, batch_norm, conv, max_pool, relu
-from keras_cnns._checks import DEFAULT, check_count, look_up
+from keras_cnns._checks import DEFAULT, check_count, check_fraction, look_up, pick
 from keras_cnns._frame import builder, close_frame, global_average, open_frame
 from keras_cnns.googlenet import BN_DIALECTS, BN_SMALLEST, bn_modules
 from keras_cnns.googlenet import stem as inception_stem
-from keras_cnns.resnet import BOTTLENECK, Plan, name_of, plan_of, residual_network, stem
+from keras_cnns.resnet import BOTTLENECK, Dialect, Plan, name_of, plan_of, residual_network, stem
 from keras_cnns.resnext import plan_of as resnext_plan_of
 from keras_cnns.vgg import SMALLEST as VGG_SMALLEST
+from keras_cnns.vgg import name_of as vgg_name
 from keras_cnns.vgg import vgg_between, vgg_plan
 
 # Section 6.5, figure 5: where in a residual unit the gate stands. "3x3": on the branch's middle convolution.
@@ -68,8 +69,9 @@ def gate(
         ValueError: An argument is not allowed.
     """
     check_count("se_ratio", ratio)
-    look_up(SQUEEZES, squeeze, "squeeze")
-    look_up(dict.fromkeys(PLACEMENTS), placement, "placement")
+    pick("squeeze", squeeze, SQUEEZES)
+    pick("placement", placement, PLACEMENTS)
+    pick("se_bias", bias, (True, False))
 
     def at(x: Any, place: str, name: str) -> Any:
         if place != placement or (stages is not None and _stage(name) not in stages):
@@ -240,8 +242,7 @@ def senet(
     kernels, widths, units = look_up(SENET, depth, "depth")
     plan = Plan(kernels, widths, units, version=1.5, strided=1, groups=SENET_GROUPS, projection=3)
     plan = _gated(plan, gate(se_ratio, squeeze, se_bias))
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout={dropout!r} is not a fraction from 0 to below 1.")
+    check_fraction("dropout", dropout, zero=True, one=False)
 
     def head(maps: Any) -> Any:
         return layers.Dropout(dropout, name="dropout")(global_average(maps))
@@ -293,7 +294,7 @@ def se_bn_inception(
     at = gate(se_ratio, squeeze, se_bias)
     frame = open_frame(
         name or "se_bn_inception",
-        input_shape=input_shape or (224, 224, 3), smallest=BN_SMALLEST,
+        input_shape=input_shape, default_shape=(224, 224, 3), smallest=BN_SMALLEST,
         classes=classes, default_classes=1000, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,
     )  # fmt: skip
@@ -344,8 +345,8 @@ def se_vgg(
     """
     plan = replace(vgg_plan(depth, batch_norm=True), gate=gate(se_ratio, squeeze, se_bias))
     frame = open_frame(
-        name or f"se_vgg{depth}_bn".lower().replace("-", "_"),
-        input_shape=input_shape or (224, 224, 3), smallest=VGG_SMALLEST, fixed_size=True,
+        name or f"se_{vgg_name(depth, True)}",
+        input_shape=input_shape, default_shape=(224, 224, 3), smallest=VGG_SMALLEST, fixed_size=True,
         classes=classes, default_classes=1000, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,
     )  # fmt: skip
@@ -361,17 +362,17 @@ def _three_3x3(x: Any, plan: Plan) -> Any:
 
 
 def _gated(plan: Plan, gate: Gate) -> Plan:
-    """The same units with gates; pool1 rounds up, as in the authors' Caffe."""
-    return replace(plan, gate=gate, dialect=replace(plan.dialect, ceil=True))
+    """The same units with gates; weights drawn as He does (section 6), pool1 rounded up as in Caffe."""
+    return replace(plan, gate=gate, dialect=Dialect(ceil=True))
 
 
 def _check_stages(stages: Sequence[int] | None, plan: Plan) -> Sequence[int] | None:
-    allowed = range(2, 6) if len(plan.units) == 4 else range(1, 4)
-    for stage in stages or ():
-        look_up(dict.fromkeys(allowed), stage, "stages")
-    if stages is not None and not stages:
-        raise ValueError(f"stages={stages!r} leaves no gate; give some of {list(allowed)}, or call resnet.")
-    return stages
+    if stages is None:
+        return None
+    allowed = range(2, 6) if plan.imagenet else range(1, 4)
+    if not isinstance(stages, Sequence) or isinstance(stages, str) or not stages:
+        raise ValueError(f"stages={stages!r} is no list of some of {list(allowed)}.")
+    return [pick("stages", stage, allowed) for stage in stages]
 
 
 def _stage(name: str) -> int:

@@ -14,7 +14,7 @@ import keras
 from keras import layers
 
 from keras_cnns._blocks import HE_NORMAL_FAN_OUT, batch_norm, conv, relu, untouched
-from keras_cnns._checks import DEFAULT, look_up
+from keras_cnns._checks import DEFAULT, look_up, pick
 from keras_cnns._frame import Frame, builder, close_frame, open_frame
 from keras_cnns.layers import LocalResponseNormalization
 
@@ -135,8 +135,8 @@ def vgg(
     """
     plan = vgg_plan(depth, batch_norm=batch_norm, dialect=dialect)
     frame = open_frame(
-        name or NAMES[_letter(depth)] + ("_bn" if batch_norm else ""),
-        input_shape=input_shape or (224, 224, 3), smallest=SMALLEST, fixed_size=True,
+        name or name_of(depth, batch_norm),
+        input_shape=input_shape, default_shape=(224, 224, 3), smallest=SMALLEST, fixed_size=True,
         classes=classes, default_classes=1000, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,
     )  # fmt: skip
@@ -161,6 +161,7 @@ def vgg_plan(depth: int | str, *, batch_norm: bool = False, dialect: str = "pape
             f"depth={depth!r} contradicts dialect={dialect!r}, which has the configurations "
             f"{', '.join(how.configurations)} alone."
         )
+    pick("batch_norm", batch_norm, (True, False))
     if batch_norm and not how.batch_norm:
         raise ValueError(f"batch_norm=True contradicts dialect={dialect!r}, which has no such network.")
     if batch_norm and letter == "A-LRN":
@@ -208,8 +209,11 @@ def _fully_connected(x: Any, how: Dialect) -> Any:
     return x
 
 
+def name_of(depth: int | str, batch_norm: bool) -> str:
+    """Such as vgg16 and vgg16_bn."""
+    return NAMES[_letter(depth)] + ("_bn" if batch_norm else "")
+
+
 def _letter(depth: int | str) -> str:
     """Table 1's letter for a number of layers, or for itself."""
-    letter = depth if isinstance(depth, str) else look_up(LETTERS, depth, "depth")
-    look_up(TABLE_1, letter, "depth")
-    return letter
+    return str(look_up({**LETTERS, **{letter: letter for letter in TABLE_1}}, depth, "depth"))

@@ -48,6 +48,24 @@ def test_epsilon_matters_where_a_channel_is_nearly_dead():
     assert float(numpy(model(one, training=False)).item()) == pytest.approx(95.346259, rel=1e-5)
 
 
+def test_keras_own_epsilon_would_give_a_third():
+    model = normaliser(epsilon=1e-3)
+    model.get_layer("bn").set_weights([np.array([value], "float32") for value in (1, 0, 0, 1e-4)])
+    one = np.ones((1, 1, 1, 1), "float32")
+    assert float(numpy(model(one, training=False)).item()) == pytest.approx(30.151134, rel=1e-5)
+
+
+@pytest.mark.parametrize("frozen", [False, True], ids=["training=False", "trainable=False"])
+def test_averages_stand_still_when_told_to(frozen):
+    """Keras takes a frozen layer for one at inference, whatever `training` says."""
+    model = normaliser()
+    layer = model.get_layer("bn")
+    layer.trainable = not frozen
+    out = numpy(model(BATCH, training=frozen)).ravel()
+    assert [float(numpy(each)[0]) for each in (layer.moving_mean, layer.moving_variance)] == [0, 1]
+    np.testing.assert_allclose(out, BATCH.ravel(), rtol=1e-4)  # by the averages: mean 0, variance 1
+
+
 def test_a_bias_before_it_learns_nothing():
     """Why no convolution here has one: the mean takes it away again."""
     keras.utils.set_random_seed(0)

@@ -265,6 +265,23 @@ def test_pooling_reduces_each_map(family, pooling, reduce):
         ({"input_shape": (32, 32, 0)}, "is not \\(height, width, channels\\)"),
         ({"input_shape": (32.0, 32, 1)}, "is not \\(height, width, channels\\)"),
         ({"input_shape": "32x32"}, "is not \\(height, width, channels\\)"),
+        ({"input_shape": b"abc"}, "is not \\(height, width, channels\\)"),
+        ({"input_shape": ()}, "is not \\(height, width, channels\\)"),
+        ({"input_shape": (32, 32, True)}, "is not \\(height, width, channels\\)"),
+        ({"input_shape": np.array([32, 32, 3])}, "is not \\(height, width, channels\\)"),
+        ({"include_top": "no"}, "include_top='no' is not known. Known: True, False"),
+        ({"include_top": None, "classes": None}, "include_top=None is not known"),
+        ({"pooling": np.zeros(2), "include_top": False}, "pooling=array.* is not known"),
+        (
+            {"classifier_activation": np.zeros(2)},
+            "classifier_activation=array.* is neither None nor the name",
+        ),
+        # It would halve the classes.
+        ({"classifier_activation": "glu"}, "classifier_activation='glu' is not known. Did you mean 'gelu'"),
+        ({"name": ""}, "name='' is no model's name"),
+        ({"name": "a/b"}, "name='a/b' is no model's name"),
+        ({"name": 5}, "name=5 is no model's name"),
+        ({"weights": 5}, "weights=5 is neither None nor the path of a .weights.h5 file"),
         ({"weights": "imagenet"}, "weights='imagenet' is neither None nor the path of a .weights.h5 file"),
     ],
 )
@@ -277,6 +294,18 @@ def test_bad_arguments_get_a_clear_sentence(family, arguments, text):
 def test_missing_weights_file_is_named(family):
     with pytest.raises(FileNotFoundError, match=r"none\.weights\.h5"):
         small(family, weights="none.weights.h5")
+
+
+@every_family
+def test_weights_that_do_not_fit_are_told_in_one_line(family, tmp_path):
+    image = keras.Input((3,), name="image")
+    other, broken = tmp_path / "other.weights.h5", tmp_path / "broken.weights.h5"
+    keras.Model(image, keras.layers.Dense(2)(image)).save_weights(other)
+    broken.write_text("no weights", encoding="utf-8")
+    for path in (other, broken):
+        with pytest.raises(ValueError, match=rf"{path.stem}.*do not fit the network '\w+': ") as error:
+            small(family, weights=path)
+        assert "\n" not in str(error.value)
 
 
 @every_family

@@ -30,6 +30,18 @@ PRINTED = {
 SMALL = {"input_shape": (79, 79, 3), "classes": 10}  # the smallest with heads
 
 
+# Trainable parameters and multiply-accumulates of BN-Inception's parts, by figure 5's branch widths.
+FIGURE_5_COUNTS = {
+    "conv1": (9_536, 118_013_952), "conv2": (115_200, 359_661_568),
+    "inception3a": (219_072, 170_999_808), "inception3b": (260_160, 203_112_448),
+    "inception3c": (385_088, 143_904_768), "inception4a": (609_984, 119_218_176),
+    "inception4b": (665_344, 130_056_192), "inception4c": (914_432, 178_827_264),
+    "inception4d": (1_142_912, 223_584_256), "inception4e": (1_449_984, 164_577_280),
+    "inception5a": (2_208_896, 108_079_104), "inception5b": (2_279_616, 111_541_248),
+    "logits": (1_025_000, 1_024_000),
+}  # fmt: skip
+
+
 def numpy(tensor):
     return keras.ops.convert_to_numpy(tensor)
 
@@ -117,6 +129,30 @@ def test_modules_lay_their_branches_side_by_side_in_the_papers_order(small):
         (5, 5, 16, 32),
         (1, 1, 192, 32),
     ]
+
+
+@pytest.mark.parametrize("dialect", ["paper", "caffe", "torchvision"])
+def test_a_relu_follows_every_convolution(dialect):
+    """Section 5: "all the convolutions, including those inside the Inception modules"; the heads' fc, too."""
+    model = googlenet(aux=True, dialect=dialect, **SMALL)
+    for layer in model.layers:
+        if isinstance(layer, layers.Conv2D) or layer.name.endswith("_fc"):
+            assert ends_in_relu(model, layer), layer.name
+
+
+def test_a_relu_follows_every_normalisation_of_bn_inception():
+    model = bn_inception(input_shape=(32, 32, 3))
+    convolutions = [layer for layer in model.layers if isinstance(layer, layers.Conv2D)]
+    assert len(convolutions) == 69
+    assert all(ends_in_relu(model, layer) for layer in convolutions)
+
+
+def ends_in_relu(model, layer):
+    """Whether the layer has a ReLU, or is followed by normalisation and a ReLU."""
+    if layer.activation is keras.activations.relu:
+        return True
+    norm, relu = model.get_layer(f"{layer.name}_bn"), model.get_layer(f"{layer.name}_relu")
+    return norm.input is layer.output and relu.input is norm.output and isinstance(relu, layers.ReLU)
 
 
 def test_pool_branches_take_the_maximum(small):
@@ -305,9 +341,7 @@ def test_bn_inception_has_the_maps_of_figure_5s_branches():
     ]
     norms = [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
     assert (len(norms), {(norm.epsilon, norm.momentum) for norm in norms}) == (69, {(1e-5, 0.9)})
-    parts = by_part(model)
-    counted = {"inception3c": 385_088, "inception4c": 914_432, "inception4e": 1_449_984}
-    assert {part: parts[part][0] for part in counted} == counted
+    assert {part: row for part, row in by_part(model).items() if row[0]} == FIGURE_5_COUNTS
 
 
 def test_only_strided_modules_have_no_1x1_and_pass_their_pool_on():

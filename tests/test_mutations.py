@@ -76,7 +76,7 @@ MUTATIONS = (
     ),
     Mutation(
         "maps that may be negative are padded with zeros",
-        "resnet.py", "if not _bare_stem(plan):", "if plan.version != 2:",
+        "resnet.py", "if not plan.dialect.stride_last:", "if plan.version != 2:",
         "test_blocks.py::test_zeros_around_a_max_pool_are_never_the_maximum",
     ),
     Mutation(
@@ -141,6 +141,11 @@ MUTATIONS = (
         "version 2 projects what is not yet activated",
         "resnet.py", "source = activated if _projects(x, f, plan) else x", "source = x",
         "test_resnet.py::test_projections_read_what_the_branch_reads",
+    ),
+    Mutation(
+        "the first unit of version 2 activates its branch alone",
+        "resnet.py", "if not plan.dialect.stride_last:", "if plan.version != 2:",
+        "test_resnet.py::test_the_first_activation_comes_before_the_paths_part",
     ),
     Mutation(
         "ResNeXt's inner width is ResNet's",
@@ -252,6 +257,11 @@ MUTATIONS = (
         "googlenet.py", 'd = layers.MaxPooling2D(3, 1, "same", name=f"{name}_pool")(x)',
         'd = layers.AveragePooling2D(3, 1, "same", name=f"{name}_pool")(x)',
         "test_googlenet.py::test_pool_branches_take_the_maximum",
+    ),
+    Mutation(
+        "convolutions inside the modules have no ReLU",
+        "googlenet.py", 'activation=None if how.epsilon else "relu"', "activation=None",
+        "test_googlenet.py::test_a_relu_follows_every_convolution",
     ),
     Mutation(
         "seven tenths are kept in the heads",

@@ -1,15 +1,17 @@
 """Names, the command line, and the errors of both."""
 
 import json
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from keras_cnns import create_model, list_models
 from keras_cnns import registry as rows
 from keras_cnns.__main__ import main
-from keras_cnns._checks import nearest, unknown
+from keras_cnns._checks import nearest, pick, unknown
 
 
 def test_list_is_sorted_and_takes_wildcards():
@@ -45,6 +47,55 @@ def test_nearest():
     assert nearest(48, [18, 34, 50, 101]) == "50"
     assert nearest("zzz", ["lenet1"]) is None
     assert nearest("x", []) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "known", "picked"),
+    [
+        (50, (18, 50), 50),
+        (np.int64(50), (18, 50), 50),
+        (2.0, (1, 1.5, 2), 2),
+        (None, (None, "avg"), None),
+        (True, (True, False), True),
+    ],
+    ids=str,
+)
+def test_pick_gives_the_known_value_itself(given, known, picked):
+    found = pick("x", given, known)
+    assert found is picked or (found, type(found)) == (picked, type(picked))
+
+
+@pytest.mark.parametrize(
+    ("given", "known", "text"),
+    [
+        (50.0, (18, 50), "x=50.0 is not known. Did you mean 50?"),
+        ("50", (18, 50), "x='50' is not known. Did you mean 50?"),
+        (1998, ("1998", "modern"), "x=1998 is not known. Did you mean '1998'?"),
+        (True, (1, 2), "x=True is not known."),
+        (1, (True, False), "x=1 is not known."),
+        ([], ("a", "b"), "x=[] is not known."),
+        (np.zeros(2), ("a", None), "x=array([0., 0.]) is not known."),
+        (15, (11, 16, "A"), "x=15 is not known. Did you mean 16?"),
+    ],
+    ids=str,
+)
+def test_pick_takes_nothing_for_what_it_is_not(given, known, text):
+    with pytest.raises(ValueError, match=re.escape(text)):
+        pick("x", given, known)
+
+
+def test_a_variant_has_its_own_size_and_name():
+    """The row's size and name are the network's own; the builder knows those of a variant."""
+    assert create_model("lenet5", dialect="caffe").count_params() == 431_080
+    variant = create_model("alexnet", padding=2, classes=3)
+    assert (variant.input_shape, variant.get_layer("conv1").output.shape[1]) == ((None, 224, 224, 3), 55)
+    assert create_model("cifar_resnet20", plain=True).name == "cifar_plain20"
+    assert create_model("cifar_resnet20", plain=True, name="mine").name == "mine"
+
+
+def test_none_is_the_rows_own():
+    model = create_model("cifar_densenet_L40_k12_c100", classes=None, input_shape=None, name=None)
+    assert (model.name, model.output_shape) == ("cifar_densenet_L40_k12_c100", (None, 100))
 
 
 def test_unknown_shortens_long_lists():

@@ -1,5 +1,7 @@
 """What only the ResNet papers say (He et al. 2015, 2016), and ResNeXt's (Xie et al. 2016)."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -96,11 +98,30 @@ def test_without_branches_the_pre_activation_trunk_is_linear():
     """He et al. 2016, equation 4: x_L = x_l + Σ F; a ReLU after the addition would break it."""
     model = resnet(110, version=2, input_shape=(8, 8, 3))
     zero_the_branches(model, "_2")
-    trunk = inner(model, "stage3_18", "stage1_1")
-    a, b = noise(1, 8, 8, 3), noise(1, 8, 8, 3, seed=1)
-    found, parts = numpy(trunk(a - 3 * b)[0]), [numpy(trunk(x)[0]) for x in (a, b)]
+    trunk = keras.Model(model.get_layer("stage1_1").output, model.get_layer("stage3_18").output)
+    a, b = noise(1, 8, 8, 16), noise(1, 8, 8, 16, seed=1)
+    found, parts = numpy(trunk(a - 3 * b)), [numpy(trunk(x)) for x in (a, b)]
     assert np.abs(found).max() > 0.1
     np.testing.assert_allclose(found, parts[0] - 3 * parts[1], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shortcut"),
+    [
+        ({"depth": 20, "version": 2}, "stage1_1"),
+        ({"depth": 164}, "stage1_1_proj"),
+        ({"depth": 164, "shortcut": "A"}, "stage1_1_identity"),
+        ({"depth": 18, "version": 2, "shortcut": "A"}, "pool1_pad"),
+    ],
+)
+def test_the_first_activation_comes_before_the_paths_part(arguments, shortcut):
+    """He et al. 2016, appendix: "right after conv1 and before splitting into two paths"."""
+    model = resnet(**arguments, input_shape=(32, 32, 3))
+    activated = model.get_layer("conv1_relu").output
+    read = model.get_layer(shortcut).input
+    assert (read[0] if isinstance(read, list) else read) is activated
+    if shortcut != "pool1_pad":
+        assert model.get_layer("stage1_1_1").input is activated
 
 
 def test_pre_activation_bottlenecks_have_as_many_normalisations_as_convolutions_less_projections():
@@ -114,9 +135,14 @@ def test_pre_activation_bottlenecks_have_as_many_normalisations_as_convolutions_
 def test_projections_read_what_the_branch_reads():
     """BN-ReLU is shared where the number of maps changes, and the projection has no normalisation."""
     model = resnet(164, input_shape=(8, 8, 3))
-    for name in ("stage1_1", "stage2_1", "stage3_1"):
+    activated = {
+        "stage1_1": "conv1_relu",
+        "stage2_1": "stage2_1_preact_relu",
+        "stage3_1": "stage3_1_preact_relu",
+    }
+    for name, before in activated.items():
         projection, branch = model.get_layer(f"{name}_proj"), model.get_layer(f"{name}_1")
-        assert projection.input is branch.input is model.get_layer(f"{name}_preact_relu").output
+        assert projection.input is branch.input is model.get_layer(before).output
         assert projection.output is model.get_layer(name).input[0]
     assert model.get_layer("stage2_2").input[0] is model.get_layer("stage2_1").output
 
@@ -168,6 +194,29 @@ def test_initialisation_is_hes_normal():
     assert not any(layer.use_bias for layer in kinds(model, layers.Conv2D))
     assert not numpy(model.get_layer("logits").bias).any()
     assert not kinds(model, layers.Dropout)
+
+
+def test_preact_1001_as_printed_without_batch_normalisation():
+    """He et al. 2016, table 1: 10.2M."""
+    with keras.StatelessScope(initialize_variables=False):
+        model = resnet(1001)
+        norms = sum(layer.count_params() for layer in kinds(model, layers.BatchNormalization))
+    assert model.count_params() - norms == 10_178_490
+
+
+@pytest.mark.slow
+def test_1202_layers_load_with_a_raised_recursion_limit(tmp_path):
+    model = resnet(1202, input_shape=(8, 8, 3))
+    model.save(tmp_path / "deep.keras")
+    images, limit = noise(2, 8, 8, 3), sys.getrecursionlimit()
+    with pytest.raises(RecursionError):
+        keras.models.load_model(tmp_path / "deep.keras")
+    sys.setrecursionlimit(10_000)
+    try:
+        loaded = keras.models.load_model(tmp_path / "deep.keras")
+        np.testing.assert_array_equal(numpy(loaded(images)), numpy(model(images)))
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 @pytest.mark.parametrize(
@@ -224,6 +273,18 @@ def test_resnext_groups_do_not_see_each_other():
     loud[..., 8:12] += 1.0
     changed = np.abs(numpy(layer(loud)) - numpy(layer(quiet))).max(axis=(0, 1, 2))
     assert set(np.nonzero(changed)[0]) == {8, 9, 10, 11}
+
+
+def test_resnext_starts_as_its_authors_torch_code():
+    """Weights by He's fan-out; the classifier's uniform in ±1/√2048, and its biases zero."""
+    keras.utils.set_random_seed(0)
+    model = resnext(50, input_shape=(32, 32, 3))
+    for name, fan_out in (("conv1", 49 * 64), ("conv5_1_2", 9 * 1024), ("conv5_1_3", 2048)):
+        found = numpy(model.get_layer(name).kernel).std()
+        assert found == pytest.approx(np.sqrt(2 / fan_out), rel=0.05), name
+    kernel = np.abs(numpy(model.get_layer("logits").kernel))
+    assert 0.99 * 2048**-0.5 < kernel.max() <= 2048**-0.5
+    assert not numpy(model.get_layer("logits").bias).any()
 
 
 def test_resnext_widths_strides_and_size():

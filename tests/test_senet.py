@@ -22,6 +22,10 @@ def numpy(x):
     return keras.ops.convert_to_numpy(x)
 
 
+def kinds(model, kind):
+    return [layer for layer in model.layers if isinstance(layer, kind)]
+
+
 def noise(*shape, seed=0):
     return np.random.RandomState(seed).normal(size=shape).astype("float32")
 
@@ -76,6 +80,21 @@ def test_every_image_has_its_own_gates():
     found = numpy(gates(images))
     assert np.abs(found[0] - found[1]).max() > 1e-3
     np.testing.assert_allclose(numpy(gates(images[[2, 0, 1]])), found[[2, 0, 1]], atol=1e-6)
+
+
+@pytest.mark.parametrize(("build", "groups"), [(se_resnet, 1), (se_resnext, 32)])
+def test_all_weights_start_as_he_draws_them(build, groups):
+    """Section 6; biases are zero, those of the gates too."""
+    keras.utils.set_random_seed(0)
+    model = build(50, input_shape=(32, 32, 3))
+    fan_ins = {
+        "conv1": 147, "conv5_1_2": 9 * model.get_layer("conv5_1_2").input.shape[-1] // groups,
+        "conv5_3_se_fc1": 2048, "conv5_3_se_fc2": 128, "logits": 2048,
+    }  # fmt: skip
+    for name, fan_in in fan_ins.items():
+        assert numpy(model.get_layer(name).kernel).std() == pytest.approx(np.sqrt(2 / fan_in), rel=0.05), name
+    for layer in kinds(model, layers.Dense):
+        assert not numpy(layer.bias).any()
 
 
 def test_at_least_one_unit_stays():
@@ -213,11 +232,11 @@ def test_se_bn_inception_and_se_vgg_have_a_gate_a_module_and_a_gate_a_convolutio
         (se_resnet, {"se_ratio": 0}, "se_ratio=0 is not a whole number of at least 1"),
         (se_resnet, {"squeeze": "mean"}, "squeeze='mean' is not known. .*Known: avg, max"),
         (se_resnet, {"stages": (1,)}, "stages=1 is not known. Did you mean 2"),
-        (se_resnet, {"stages": ()}, r"stages=\(\) leaves no gate"),
+        (se_resnet, {"stages": ()}, r"stages=\(\) is no list of some of \[2, 3, 4, 5\]"),
         (se_resnet, {"depth": 49}, "depth=49 is not known. Did you mean 50"),
         (se_resnext, {"depth": 152}, "depth=152 is not known. Did you mean 101"),
         (senet, {"depth": 155}, "depth=155 is not known. Did you mean 154"),
-        (senet, {"dropout": 1.0}, "dropout=1.0 is not a fraction"),
+        (senet, {"dropout": 1.0}, "dropout=1.0 is not a number from 0 to below 1"),
         (se_vgg, {"depth": 15}, "depth=15 is not known"),
     ],
 )
