@@ -148,7 +148,8 @@ def test_fully_connected_layers_are_convolutions(whole):
 def test_maps_are_flattened_row_by_row_with_the_maps_innermost(whole):
     """Caffe and torchvision put the maps outermost, so that weights of fc6 have to be permuted."""
     maps = np.arange(7 * 7 * 512, dtype="float32").reshape(1, 7, 7, 512)
-    np.testing.assert_array_equal(numpy(whole.get_layer("flatten")(maps)), maps.reshape(1, -1))
+    flatten = keras.Model(whole.get_layer("pool5").output, whole.get_layer("fc6").input)
+    np.testing.assert_array_equal(numpy(flatten(maps)), maps.reshape(1, -1))
 
 
 def test_dropout_follows_fc6_and_fc7():
