@@ -98,6 +98,9 @@ def max_pool(x: Any, *, ceil: bool = False, size: int = 3, name: str) -> Any:
         ceil: Caffe's rounding.
         size: Side of the windows in pixels, 3 or 2.
         name: The layer's name; its padding's is name_pad.
+
+    Returns:
+        (batch, about height / 2, about width / 2, maps).
     """
     around = ((0, 1), (0, 1)) if ceil else 1
     x = layers.ZeroPadding2D(around, name=f"{name}_pad")(x)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 DEFAULT = "default"
-"""The value of `classifier_activation` that stands for "what the paper does"."""
+"""The value that stands for "what the paper does" where None says something else."""
 
-_SHOWN = 20
+_SHOWN, _ALIKE = 20, 5  # at most so many known values; where there are more, the alike ones alone
 
 
 def nearest(value: Any, allowed: Iterable[Any]) -> str | None:
@@ -38,7 +38,7 @@ def unknown(argument: str, value: Any, allowed: Iterable[Any]) -> ValueError:
     Args:
         argument: The argument's name, as the caller types it.
         value: What was given.
-        allowed: What could have been given; more than 20 are shortened to 20.
+        allowed: What could have been given; more than 20 are shortened.
 
     Returns:
         The error, to be raised by the caller.
@@ -49,9 +49,13 @@ def unknown(argument: str, value: Any, allowed: Iterable[Any]) -> ValueError:
     near = nearest(value, choices)
     meant = [choice for choice in choices if str(choice) == near]
     hint = f" Did you mean {meant[0]!r}?" if meant else ""
-    shown = ", ".join(map(str, choices[:_SHOWN]))
-    rest = f" and {len(choices) - _SHOWN} more" if len(choices) > _SHOWN else ""
-    return ValueError(f"{argument}={value!r} is not known.{hint} Known: {shown}{rest}.")
+    names = [str(choice) for choice in choices]
+    shown = names
+    if len(names) > _SHOWN:
+        alike = get_close_matches(value, names, n=_ALIKE, cutoff=0.4) if isinstance(value, str) else []
+        shown = alike or names[:_SHOWN]
+    rest = f" and {len(names) - len(shown)} more" if len(names) > len(shown) else ""
+    return ValueError(f"{argument}={value!r} is not known.{hint} Known: {', '.join(shown)}{rest}.")
 
 
 def smallest_size(windows: Sequence[tuple[int, int] | tuple[int, int, int]]) -> int:
@@ -71,13 +75,14 @@ def smallest_size(windows: Sequence[tuple[int, int] | tuple[int, int, int]]) -> 
 
 
 def check_input_shape(
-    input_shape: Any, *, network: str, smallest: int, free_size: bool = False
+    input_shape: Any, *, network: str, example: tuple[int, ...], smallest: int, free_size: bool = False
 ) -> tuple[int | None, int | None, int]:
     """Refuse what is not (height, width, channels) or too small for the network.
 
     Args:
         input_shape: What the caller gave; sizes in pixels, without the batch.
         network: The network's name, for the text.
+        example: A shape that works, for the text.
         smallest: The smallest legal height and width in pixels.
         free_size: Whether height and width may be None, which a network without its top can do.
 
@@ -91,13 +96,13 @@ def check_input_shape(
     if sizes is None:
         raise ValueError(
             f"input_shape={input_shape!r} is not (height, width, channels) with sizes of at least 1, "
-            f"for example ({smallest}, {smallest}, 1)."
+            f"for example {example}."
         )
     height, width, channels = sizes
     if not free_size and (height is None or width is None):
         raise ValueError(
             f"input_shape={input_shape!r} leaves a size free, but the fully connected layers of {network} "
-            f"need fixed ones; give numbers, or include_top=False."
+            f"need fixed ones; give numbers, or leave these layers out."
         )
     legal = tuple(side if side is None else max(side, smallest) for side in (height, width))
     if legal != (height, width):

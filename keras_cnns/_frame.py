@@ -23,6 +23,8 @@ def builder(build: Callable[Arguments, keras.Model]) -> Callable[Arguments, kera
 
     A variable that is made inside its layer's name scope has a name of its own, for which TensorFlow prepares
     a kernel of its own. Made together they share their kernels, and the network stands sooner.
+
+    The model's name is checked first, and Python's limit of recursion raised while the graph is made.
     """
 
     @wraps(build)
@@ -123,6 +125,7 @@ def open_frame(
     shape = check_input_shape(
         default_shape if input_shape is None else input_shape,
         network=name,
+        example=default_shape,
         smallest=smallest,
         free_size=not (fixed_size and include_top),
     )

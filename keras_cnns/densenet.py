@@ -130,7 +130,8 @@ def densenet(
         include_top: Whether to keep the average pooling and the classifier.
         pooling: Only without the top: None (default) keeps the maps, "avg" or "max" reduce each to a number.
         classifier_activation: "softmax" by default; None for logits, or any Keras activation.
-        weights: None (default): He's normal initialisation, zero biases. Or the path of a .weights.h5 file.
+        weights: None (default): the paper draws as He does, with zero biases, and each dialect as its peer.
+            Or the path of a .weights.h5 file.
         name: The model's name, by default "densenet121", "cifar_densenet_L40_k12",
             "cifar_densenet_bc_L100_k12" and the like.
 

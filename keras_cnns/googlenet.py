@@ -130,7 +130,8 @@ def googlenet(
         include_top: Whether to keep the average pooling and the classifier.
         pooling: Only without the top: None (default) keeps the maps, "avg" or "max" reduce each to a number.
         classifier_activation: "softmax" by default; None for logits, or any Keras activation.
-        weights: None (default): He's normal initialisation, zero biases. Or the path of a .weights.h5 file.
+        weights: None (default): He's normal initialisation, zero biases; "caffe": uniform in ±√(3/fan-in),
+            biases 0.2; "torchvision": N(0, 0.01). Or the path of a .weights.h5 file.
         name: The model's name, by default "googlenet".
 
     Returns:

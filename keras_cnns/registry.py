@@ -66,35 +66,50 @@ def _rows(
     }  # fmt: skip
 
 
+def _all(*groups: Mapping[str, Entry]) -> dict[str, Entry]:
+    """The rows of all groups.
+
+    Raises:
+        ValueError: Two rows have one name.
+    """
+    rows = [row for group in groups for row in group.items()]
+    names = [name for name, _ in rows]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"these names stand twice: {sorted({name for name in names if names.count(name) > 1})}."
+        )
+    return dict(rows)
+
+
 # fmt: off
-MODELS: Mapping[str, Entry] = {
-    **_rows("lenet:lenet1", "LeNet", _LENET_1990, (28, 28, 1), 10, {
+MODELS: Mapping[str, Entry] = _all(
+    _rows("lenet:lenet1", "LeNet", _LENET_1990, (28, 28, 1), 10, {
         "lenet1": ("20 links between H2 and H3, 2,578 parameters", {}),
     }),
-    **_rows("lenet:lenet5", "LeNet", _LENET_1998, (32, 32, 1), 10, {
+    _rows("lenet:lenet5", "LeNet", _LENET_1998, (32, 32, 1), 10, {
         "lenet5": ("the builder's defaults: the network of 1998", {}),
         "lenet5_1998": ("table I in C3, trained subsampling, RBF output", {"version": "1998"}),
         "lenet5_modern": ("the usual port: full convolutions, max pooling, softmax", {"version": "modern"}),
     }),
-    **_rows("lenet:lenet5", "LeNet", _LENET_1998, (28, 28, 1), 10, {
+    _rows("lenet:lenet5", "LeNet", _LENET_1998, (28, 28, 1), 10, {
         "lenet5_modern_28_valid":
             ("the usual port on 28x28 without padding, a silent shrink", {"version": "modern"}),
         "lenet_caffe": ("Caffe's MNIST example, another net: 431,080 parameters", {"dialect": "caffe"}),
     }),
-    **_rows("lenet:lenet5", "LeNet", _LENET_1998, _CIFAR, 10, {
+    _rows("lenet:lenet5", "LeNet", _LENET_1998, _CIFAR, 10, {
         "lenet5_modern_cifar": ("the usual port on colour images", {"version": "modern"}),
     }),
-    **_rows("alexnet:alexnet", "AlexNet", _ALEXNET, (227, 227, 3), 1000, {
+    _rows("alexnet:alexnet", "AlexNet", _ALEXNET, (227, 227, 3), 1000, {
         "alexnet": ("the builder's defaults: two groups, response normalisation", {}),
         "alexnet_grouped": ("two GPU groups as grouped convolution", {"groups": 2}),
         "alexnet_ungrouped": ("one tower of the paper's widths", {"groups": 1}),
     }),
-    **_rows("alexnet:alexnet", "AlexNet", _ALEXNET, _IMAGENET, 1000, {
+    _rows("alexnet:alexnet", "AlexNet", _ALEXNET, _IMAGENET, 1000, {
         "alexnet_torchvision":
             ("the later single-column widths, no response normalisation", {"dialect": "torchvision"}),
         "alexnet_224_valid": ("224 pixels unpadded, a frequent mistake: 54, 26, 12, 5 maps", {}),
     }),
-    **_rows("vgg:vgg", "VGG", _VGG, _IMAGENET, 1000, {
+    _rows("vgg:vgg", "VGG", _VGG, _IMAGENET, 1000, {
         "vgg11": ("configuration A", {"depth": 11}),
         "vgg11_bn": ("configuration A with batch normalisation", {"depth": 11, "batch_norm": True}),
         "vgg13": ("configuration B", {"depth": 13}),
@@ -106,7 +121,7 @@ MODELS: Mapping[str, Entry] = {
         "vgg16_c": ("configuration C: 1x1 as the third convolution", {"depth": "C"}),
         "vgg16_c_bn": ("configuration C with batch normalisation", {"depth": "C", "batch_norm": True}),
     }),
-    **_rows("googlenet:googlenet", "GoogLeNet", _GOOGLENET, _IMAGENET, 1000, {
+    _rows("googlenet:googlenet", "GoogLeNet", _GOOGLENET, _IMAGENET, 1000, {
         "googlenet": ("table 1, without the auxiliary heads", {}),
         "googlenet_aux": ("with both auxiliary heads, for training", {"aux": True}),
         "googlenet_separable_stem":
@@ -116,11 +131,11 @@ MODELS: Mapping[str, Entry] = {
         "googlenet_torchvision_aux":
             ("the same with auxiliary heads", {"dialect": "torchvision", "aux": True}),
     }),
-    **_rows("googlenet:bn_inception", "BN-Inception", _BN_INCEPTION, _IMAGENET, 1000, {
+    _rows("googlenet:bn_inception", "BN-Inception", _BN_INCEPTION, _IMAGENET, 1000, {
         "bn_inception": ("figure 5", {}),
         "bn_inception_biased": ("the PyTorch port, whose convolutions keep biases", {"conv_bias": True}),
     }),
-    **_rows("resnet:resnet", "ResNet", _RESNET, _IMAGENET, 1000, {
+    _rows("resnet:resnet", "ResNet", _RESNET, _IMAGENET, 1000, {
         "plain18": ("without shortcuts", {"depth": 18, "plain": True}),
         "plain34": ("without shortcuts", {"depth": 34, "plain": True}),
         "resnet18": ("shortcut B: projections where the shape changes", {"depth": 18}),
@@ -152,7 +167,7 @@ MODELS: Mapping[str, Entry] = {
             ("as keras.applications: biases before batch normalisation", {"depth": 152, "dialect": "keras"}),
         "resnet50_caffe": ("the authors' release: a bias in conv1", {"depth": 50, "dialect": "caffe"}),
     }),
-    **_rows("resnet:resnet", "ResNet-v2", _RESNET_V2, _IMAGENET, 1000, {
+    _rows("resnet:resnet", "ResNet-v2", _RESNET_V2, _IMAGENET, 1000, {
         "resnet18_v2": ("pre-activation", {"depth": 18, "version": 2}),
         "resnet34_v2": ("pre-activation", {"depth": 34, "version": 2}),
         "resnet50_v2": ("pre-activation", {"depth": 50, "version": 2}),
@@ -169,7 +184,7 @@ MODELS: Mapping[str, Entry] = {
             ("as keras.applications: the stride in a stage's last unit",
              {"depth": 152, "version": 2, "dialect": "keras"}),
     }),
-    **_rows("resnet:resnet", "ResNet-CIFAR", _RESNET, _CIFAR, 10, {
+    _rows("resnet:resnet", "ResNet-CIFAR", _RESNET, _CIFAR, 10, {
         "cifar_resnet20": ("6n + 2 layers, shortcut A", {"depth": 20}),
         "cifar_resnet20_B": ("shortcut B", {"depth": 20, "shortcut": "B"}),
         "cifar_resnet20_C": ("shortcut C", {"depth": 20, "shortcut": "C"}),
@@ -192,28 +207,28 @@ MODELS: Mapping[str, Entry] = {
         "cifar_plain110": ("without shortcuts", {"depth": 110, "plain": True}),
         "cifar_resnet1202": ("6n + 2 layers, shortcut A", {"depth": 1202}),
     }),
-    **_rows("resnet:resnet", "ResNet-v2-CIFAR", _RESNET_V2, _CIFAR, 10, {
+    _rows("resnet:resnet", "ResNet-v2-CIFAR", _RESNET_V2, _CIFAR, 10, {
         "cifar_preresnet110": ("pre-activation, shortcut A", {"depth": 110, "version": 2}),
         "cifar_preresnet164": ("pre-activation bottlenecks", {"depth": 164}),
         "cifar_preresnet1001": ("pre-activation bottlenecks", {"depth": 1001}),
     }),
-    **_rows("resnet:resnet", "ResNet-v2-CIFAR", _RESNET_V2, _CIFAR, 100, {
+    _rows("resnet:resnet", "ResNet-v2-CIFAR", _RESNET_V2, _CIFAR, 100, {
         "cifar_preresnet164_c100": ("pre-activation bottlenecks, CIFAR-100", {"depth": 164}),
         "cifar_preresnet1001_c100": ("pre-activation bottlenecks, CIFAR-100", {"depth": 1001}),
     }),
-    **_rows("resnext:resnext", "ResNeXt", _RESNEXT, _IMAGENET, 1000, {
+    _rows("resnext:resnext", "ResNeXt", _RESNEXT, _IMAGENET, 1000, {
         "resnext50_32x4d": ("32 groups of 4", {"depth": 50}),
         "resnext101_32x4d": ("32 groups of 4", {"depth": 101}),
         "resnext101_64x4d": ("64 groups of 4", {"depth": 101, "groups": 64}),
     }),
-    **_rows("densenet:densenet", "DenseNet", _DENSENET, _IMAGENET, 1000, {
+    _rows("densenet:densenet", "DenseNet", _DENSENET, _IMAGENET, 1000, {
         "densenet121": ("DenseNet-BC, growth rate 32", {"depth": 121}),
         "densenet161": ("DenseNet-BC, growth rate 48", {"depth": 161}),
         "densenet169": ("DenseNet-BC, growth rate 32", {"depth": 169}),
         "densenet201": ("DenseNet-BC, growth rate 32", {"depth": 201}),
         "densenet264": ("DenseNet-BC, growth rate 32", {"depth": 264}),
     }),
-    **_rows("densenet:densenet", "DenseNet-CIFAR", _DENSENET, _CIFAR, 10, {
+    _rows("densenet:densenet", "DenseNet-CIFAR", _DENSENET, _CIFAR, 10, {
         "cifar_densenet_L40_k12":
             ("growth rate 12, plain", {"depth": 40, "growth_rate": 12, "bottleneck": False}),
         "cifar_densenet_L100_k12":
@@ -233,7 +248,7 @@ MODELS: Mapping[str, Entry] = {
             ("the authors' later code: a stem of 2k maps",
              {"depth": 40, "growth_rate": 12, "bottleneck": False, "dialect": "authors"}),
     }),
-    **_rows("densenet:densenet", "DenseNet-CIFAR", _DENSENET, _CIFAR, 100, {
+    _rows("densenet:densenet", "DenseNet-CIFAR", _DENSENET, _CIFAR, 100, {
         "cifar_densenet_L40_k12_c100":
             ("growth rate 12, plain, CIFAR-100", {"depth": 40, "growth_rate": 12, "bottleneck": False}),
         "cifar_densenet_L100_k12_c100":
@@ -250,25 +265,25 @@ MODELS: Mapping[str, Entry] = {
             ("growth rate 40, bottleneck and compression, CIFAR-100",
              {"depth": 190, "growth_rate": 40, "bottleneck": True}),
     }),
-    **_rows("senet:se_resnet", "SENet", _SENET, _IMAGENET, 1000, {
+    _rows("senet:se_resnet", "SENet", _SENET, _IMAGENET, 1000, {
         "se_resnet50": ("gates of ratio 16", {"depth": 50}),
         "se_resnet101": ("gates of ratio 16", {"depth": 101}),
         "se_resnet152": ("gates of ratio 16", {"depth": 152}),
     }),
-    **_rows("senet:se_resnext", "SENet", _SENET, _IMAGENET, 1000, {
+    _rows("senet:se_resnext", "SENet", _SENET, _IMAGENET, 1000, {
         "se_resnext50_32x4d": ("gates of ratio 16", {"depth": 50}),
         "se_resnext101_32x4d": ("gates of ratio 16", {"depth": 101}),
     }),
-    **_rows("senet:senet", "SENet", _SENET, _IMAGENET, 1000, {
+    _rows("senet:senet", "SENet", _SENET, _IMAGENET, 1000, {
         "senet154": ("the winner of ILSVRC 2017", {}),
     }),
-    **_rows("senet:se_bn_inception", "SENet", _SENET, _IMAGENET, 1000, {
+    _rows("senet:se_bn_inception", "SENet", _SENET, _IMAGENET, 1000, {
         "se_bn_inception": ("a gate after each module", {}),
     }),
-    **_rows("senet:se_vgg", "SENet", _SENET, _IMAGENET, 1000, {
+    _rows("senet:se_vgg", "SENet", _SENET, _IMAGENET, 1000, {
         "se_vgg16_bn": ("a gate after each convolution", {"depth": 16}),
     }),
-    **_rows("senet:se_resnet", "SENet ablation", _SENET, _IMAGENET, 1000, {
+    _rows("senet:se_resnet", "SENet ablation", _SENET, _IMAGENET, 1000, {
         "se_resnet50_r2": ("table 10: ratio 2", {"depth": 50, "se_ratio": 2}),
         "se_resnet50_r4": ("table 10: ratio 4", {"depth": 50, "se_ratio": 4}),
         "se_resnet50_r8": ("table 10: ratio 8", {"depth": 50, "se_ratio": 8}),
@@ -284,11 +299,11 @@ MODELS: Mapping[str, Entry] = {
         "se_resnet50_stage4_only": ("table 13: gates in conv4_x alone", {"depth": 50, "stages": (4,)}),
         "se_resnet50_no_last_stage": ("section 6.6: no gates in conv5_x", {"depth": 50, "stages": (2, 3, 4)}),
     }),
-    **_rows("senet:se_resnet", "SENet", _SENET, _CIFAR, 10, {
+    _rows("senet:se_resnet", "SENet", _SENET, _CIFAR, 10, {
         "cifar_se_preresnet110": ("pre-activation with gates", {"depth": 110, "version": 2}),
         "cifar_se_preresnet164": ("pre-activation bottlenecks with gates", {"depth": 164}),
     }),
-}
+)
 # fmt: on
 
 
@@ -309,8 +324,23 @@ def list_models(pattern: str = "*") -> list[str]:
 
     Returns:
         The names, for `create_model`; an empty list where nothing matches.
+
+    Raises:
+        ValueError: The pattern is no text.
     """
+    if not isinstance(pattern, str):
+        raise ValueError(f"pattern={pattern!r} is not a text such as 'resnet*'.")
     return sorted(name for name in MODELS if fnmatchcase(name, pattern))
+
+
+def _equal(value: Any, own: Any) -> bool:
+    """Whether an override says what the row says: [2] for (2,), NumPy's 50 for 50."""
+    if isinstance(own, tuple):
+        return isinstance(value, list | tuple) and tuple(value) == own
+    try:
+        return pick("value", value, [own]) == own
+    except ValueError:
+        return False
 
 
 # What changes neither the network nor its name.
@@ -341,7 +371,7 @@ def create_model(name: str, /, **overrides: Any) -> "keras.Model":
     for argument, value in overrides.items():
         if argument not in signature(build).parameters:
             raise unknown("argument", argument, signature(build).parameters)
-        if argument in entry.arguments and value != entry.arguments[argument]:
+        if argument in entry.arguments and not _equal(value, entry.arguments[argument]):
             raise ValueError(
                 f"{argument}={value!r} contradicts the model {name!r}, which has "
                 f"{argument}={entry.arguments[argument]!r}; call keras_cnns.{function}({argument}={value!r})."

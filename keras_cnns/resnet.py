@@ -134,12 +134,13 @@ def resnet(
         dialect: "paper" (default). "keras": as keras.applications has versions 1 and 2; "torchvision":
             version 1.5; "caffe": the authors' release, whose 50-layer net has a bias in conv1.
         input_shape: (height, width, channels) in pixels, by default (224, 224, 3) or (32, 32, 3). Any size
-            goes; sizes may be None.
+            goes, save that "caffe" wants 3 x 3; sizes may be None.
         classes: Number of classes, by default 1000 or 10.
         include_top: Whether to keep the average pooling and the classifier.
         pooling: Only without the top: None (default) keeps the maps, "avg" or "max" reduce each to a number.
         classifier_activation: "softmax" by default; None for logits, or any Keras activation.
-        weights: None (default): He's normal initialisation, zero biases. Or the path of a .weights.h5 file.
+        weights: None (default): the paper draws as He does, with zero biases, and each dialect as its peer.
+            Or the path of a .weights.h5 file.
         name: The model's name, by default "resnet50", "plain34", "cifar_resnet20" and the like.
 
     Returns:
@@ -247,8 +248,8 @@ def unit_v1(x: Any, width: int, stride: int, plan: Plan, name: str) -> Any:
 def unit_v2(x: Any, width: int, stride: int, plan: Plan, name: str, *, activate: bool = True) -> Any:
     """One unit, y = F(x) + x, F being BN-ReLU-conv each time (He et al. 2016, figure 4e); y may be negative.
 
-    Where the maps change their number, the projection reads what the first BN-ReLU gives, and has no
-    normalisation of its own.
+    A projection reads what the first BN-ReLU gives, and has no normalisation of its own. `activate` is False
+    in the very first unit, whose BN-ReLU stands in the stem, before the paths part.
     """
     activated = relu(_bn(x, plan, f"{name}_preact_bn"), f"{name}_preact_relu") if activate else x
     f = plan.gate(activated, "pre", name)

@@ -49,7 +49,8 @@ def resnext(
         include_top: Whether to keep the average pooling and the classifier.
         pooling: Only without the top: None (default) keeps the maps, "avg" or "max" reduce each to a number.
         classifier_activation: "softmax" by default; None for logits, or any Keras activation.
-        weights: None (default): He's normal initialisation, zero biases. Or the path of a .weights.h5 file.
+        weights: None (default): He's normal initialisation over the outputs, the classifier uniform in
+            ±1/√fan-in, zero biases. Or the path of a .weights.h5 file.
         name: The model's name, by default "resnext50_32x4d" and the like.
 
     Returns:

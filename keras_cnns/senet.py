@@ -19,9 +19,9 @@ from keras_cnns.googlenet import BN_DIALECTS, BN_SMALLEST, bn_modules
 from keras_cnns.googlenet import stem as inception_stem
 from keras_cnns.resnet import BOTTLENECK, Dialect, Plan, name_of, plan_of, residual_network, stem
 from keras_cnns.resnext import plan_of as resnext_plan_of
+from keras_cnns.vgg import LETTERS, TABLE_1, vgg_between, vgg_plan
 from keras_cnns.vgg import SMALLEST as VGG_SMALLEST
 from keras_cnns.vgg import name_of as vgg_name
-from keras_cnns.vgg import vgg_between, vgg_plan
 
 # Section 6.5, figure 5: where in a residual unit the gate stands. "3x3": on the branch's middle convolution.
 PLACEMENTS = ("standard", "pre", "post", "identity", "3x3")
@@ -112,8 +112,8 @@ def se_resnet(
         stages: The stages that have gates, by default all: 2 to 5 as in conv2_x, or 1 to 3 for CIFAR.
         se_bias: Whether the gates' layers have biases, as the released networks; the journal's text advises
             against them.
-        input_shape: (height, width, channels) in pixels, by default (224, 224, 3) or (32, 32, 3). Any size
-            goes; sizes may be None.
+        input_shape: (height, width, channels) in pixels, by default (224, 224, 3) or (32, 32, 3). At least
+            3 x 3, for CIFAR's 1 x 1; sizes may be None.
         classes: Number of classes, by default 1000 or 10.
         include_top: Whether to keep the average pooling and the classifier.
         pooling: Only without the top: None (default) keeps the maps, "avg" or "max" reduce each to a number.
@@ -129,7 +129,7 @@ def se_resnet(
         ValueError: An argument is not allowed or contradicts another one; the text says what works.
         FileNotFoundError: There are no such weights.
     """
-    plan = plan_of(depth, version, None, False, "paper")
+    plan = plan_of(depth, version, shortcut=None, plain=False, dialect="paper")
     if placement == "3x3" and (plan.kernels != BOTTLENECK or plan.version == 2):
         raise ValueError("placement='3x3' needs the bottlenecks of version 1 or 1.5, such as depth=50.")
     base = name_of(depth, plan)
@@ -171,7 +171,7 @@ def se_resnext(
         placement: As `se_resnet`.
         stages: As `se_resnet`.
         se_bias: As `se_resnet`.
-        input_shape: (height, width, channels) in pixels, by default (224, 224, 3). Any size goes; sizes may
+        input_shape: (height, width, channels) in pixels, by default (224, 224, 3). At least 3 x 3; sizes may
             be None.
         classes: Number of classes, by default 1000.
         include_top: Whether to keep the average pooling and the classifier.
@@ -343,6 +343,7 @@ def se_vgg(
         ValueError: An argument is not allowed or contradicts another one; the text says what works.
         FileNotFoundError: There are no such weights.
     """
+    pick("depth", depth, [*LETTERS, *(letter for letter in TABLE_1 if letter != "A-LRN")])
     plan = replace(vgg_plan(depth, batch_norm=True), gate=gate(se_ratio, squeeze, se_bias))
     frame = open_frame(
         name or f"se_{vgg_name(depth, True)}",

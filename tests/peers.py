@@ -37,3 +37,19 @@ def largest_difference(ours, peer, shape, seed=1):
     assert np.isfinite(theirs).all()
     assert np.ptp(theirs) > 0
     return np.abs(mine - theirs).max() / np.abs(theirs).max()
+
+
+def starts(model, bias=False):
+    """How the weights, or the biases, of convolutions and fully connected layers start: those that differ."""
+    found = set()
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense) and (layer.use_bias or not bias):
+            how = keras.initializers.serialize(layer.bias_initializer if bias else layer.kernel_initializer)
+            config = {key: value for key, value in how["config"].items() if key != "seed"}
+            found.add((how["class_name"], *sorted(config.items())))
+    return found
+
+
+HE_NORMAL = ("VarianceScaling", ("distribution", "untruncated_normal"), ("mode", "fan_in"), ("scale", 2.0))
+XAVIER = ("VarianceScaling", ("distribution", "uniform"), ("mode", "fan_in"), ("scale", 1.0))
+ZEROS = ("Zeros",)

@@ -17,7 +17,10 @@ from keras_cnns.analysis.unit import middle_unit, repeats, unit_of
 from keras_cnns.registry import find
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
-NAMES = ["lenet5", "alexnet", "vgg16", "googlenet_aux", "resnet34", "densenet121", "se_resnet50"]
+NAMES = [
+    "lenet5", "alexnet", "vgg16", "googlenet_aux", "bn_inception", "resnet34", "resnext50_32x4d",
+    "densenet121", "se_resnet50",
+]  # fmt: skip
 LEFT_OUT = ("flatten", "dropout", "predictions")
 
 

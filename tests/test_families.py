@@ -52,6 +52,9 @@ def cifar(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.param("densenet121", 64, marks=slow),
         pytest.param("cifar_densenet_bc_L100_k12", 32, marks=slow),
         pytest.param("se_resnet50", 64, marks=slow),
+        pytest.param("se_resnext50_32x4d", 64, marks=slow),
+        pytest.param("se_bn_inception", 64, marks=slow),
+        pytest.param("se_vgg16_bn", 32, marks=slow),
         pytest.param("senet154", 32, marks=slow),
     ],
 )
@@ -66,6 +69,8 @@ def test_a_family_is_trained_and_pushed(model: str, side: int, cifar: Path, tmp_
     )  # fmt: skip
     assert ran.code == 0, ran.out + ran.err
     assert ran.json["outcome"] == "pushed"
+    first, last = (row["loss"] for row in ran.json["training"]["history"])
+    assert last < first, "it learns"
     trained = keras.models.load_model(tmp_path / ran.json["pushed"] / "model.keras", compile=False)
     assert trained.input_shape == (None, side, side, 3)
     assert trained.output_shape == (None, 10)

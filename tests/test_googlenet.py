@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from peers import HE_NORMAL, XAVIER, ZEROS, starts
 
 from keras_cnns import bn_inception, googlenet, strip_auxiliary
 from keras_cnns.analysis import counts
@@ -291,6 +292,10 @@ def test_weights_start_as_chosen():
         convolutions = [layer for layer in model.layers if isinstance(layer, layers.Conv2D)]
         assert len(convolutions) == 57
         assert all((numpy(layer.bias) == np.float32(bias)).all() for layer in convolutions)
+    heads = googlenet(aux=True, dialect="caffe", **SMALL)
+    assert starts(heads) == starts(caffe) == {XAVIER}
+    assert {("Constant", ("value", 0.2))} <= starts(heads, bias=True) <= {("Constant", ("value", 0.2)), ZEROS}
+    assert (numpy(heads.get_layer("aux1_fc").bias) == np.float32(0.2)).all()
     norm = caffe.get_layer("conv2_norm")
     assert (norm.n, norm.k, norm.alpha, norm.beta) == (5, 1.0, 2e-5, 0.75)
 
@@ -312,6 +317,7 @@ def test_torchvision_differs_as_it_does():
     assert model.get_layer("pool4").pool_size == (2, 2)
     rates = {layer.name: layer.rate for layer in model.layers if isinstance(layer, layers.Dropout)}
     assert rates == {"dropout": 0.2, "aux1_dropout": 0.7, "aux2_dropout": 0.7}
+    assert starts(model) == {("RandomNormal", ("mean", 0.0), ("stddev", 0.01))}
     assert model.get_layer("aux1_pool").output.shape[1:3] == (4, 4)
     assert counts.parameters(model) == (13_004_888, 13_019_960)
     assert counts.parameters(strip_auxiliary(model)) == (6_624_904, 6_639_464)
@@ -342,6 +348,11 @@ def test_bn_inception_has_the_maps_of_figure_5s_branches():
     norms = [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
     assert (len(norms), {(norm.epsilon, norm.momentum) for norm in norms}) == (69, {(1e-5, 0.9)})
     assert {part: row for part, row in by_part(model).items() if row[0]} == FIGURE_5_COUNTS
+
+
+@pytest.mark.parametrize("dialect", ["paper", "caffe"])
+def test_bn_inception_starts_as_he_draws(dialect):
+    assert starts(bn_inception(input_shape=(32, 32, 3), dialect=dialect)) == {HE_NORMAL}
 
 
 def test_only_strided_modules_have_no_1x1_and_pass_their_pool_on():

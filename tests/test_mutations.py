@@ -173,6 +173,18 @@ MUTATIONS = (
         "test_senet.py::test_block_computed_by_hand",
     ),
     Mutation(
+        "version 2 has no gate on its shortcut",
+        "resnet.py", 's = plan.gate(shortcut(source, f, stride, plan, name), "identity", name)',
+        "s = shortcut(source, f, stride, plan, name)",
+        "test_senet.py::test_where_the_gate_stands_in_version_2",
+    ),
+    Mutation(
+        "SENet-154's stem does not start as He draws",
+        "senet.py", 'conv(x, width, 3, stride, name=f"conv1_{i}")',
+        'conv(x, width, 3, stride, name=f"conv1_{i}", initializer="glorot_uniform")',
+        "test_senet.py::test_senet154",
+    ),
+    Mutation(
         "nothing is squeezed: each pixel has its own gates",
         "senet.py", 'z = SQUEEZES[squeeze](keepdims=True, name=f"{name}_squeeze")(x)', "z = x",
         "test_senet.py::test_gates_do_not_see_where_a_pixel_lies",
@@ -269,6 +281,16 @@ MUTATIONS = (
         "test_googlenet.py::test_dropout_is_the_fraction_that_is_dropped",
     ),
     Mutation(
+        "torchvision's weights start ten times larger",
+        "googlenet.py", '"config": {"stddev": 0.01}', '"config": {"stddev": 0.1}',
+        "test_googlenet.py::test_torchvision_differs_as_it_does",
+    ),
+    Mutation(
+        "the biases of Caffe's heads start at zero",
+        "googlenet.py", '{"bias_initializer": how.bias_initializer, **how.fc', "{**how.fc",
+        "test_googlenet.py::test_weights_start_as_chosen",
+    ),
+    Mutation(
         "the heads are swapped",
         "googlenet.py", '{"4a": "aux1", "4d": "aux2"}', '{"4a": "aux2", "4d": "aux1"}',
         "test_googlenet.py::test_heads_hang_on_4a_and_4d_and_see_14x14_maps",
@@ -300,6 +322,11 @@ MUTATIONS = (
         "test_alexnet.py::test_order_is_convolution_normalisation_pooling",
     ),
     # VGG (Simonyan & Zisserman 2014).
+    Mutation(
+        "dropout is 0.4",
+        "vgg.py", '"paper": Dialect(),', '"paper": Dialect(dropout=0.4),',
+        "test_vgg.py::test_dropout_follows_fc6_and_fc7",
+    ),
     Mutation(
         "C has 3x3 for 1x1",
         "vgg.py", '"C": ((3, 3), (3, 3), (3, 3, 1)', '"C": ((3, 3), (3, 3), (3, 3, 3)',

@@ -93,6 +93,27 @@ def test_a_variant_has_its_own_size_and_name():
     assert create_model("cifar_resnet20", plain=True, name="mine").name == "mine"
 
 
+def test_an_override_may_say_what_the_name_says():
+    small = {"input_shape": (32, 32, 3), "classes": 2}
+    assert create_model("se_resnet50_stage2_only", stages=[2], **small).name == "se_resnet50_stage2_only"
+    assert create_model("resnet18", depth=np.int64(18), **small).name == "resnet18"
+    with pytest.raises(ValueError, match="stages=3 contradicts the model 'se_resnet50_stage2_only'"):
+        create_model("se_resnet50_stage2_only", stages=3)
+
+
+def test_no_name_stands_twice():
+    row = {"lenet1": rows.MODELS["lenet1"]}
+    with pytest.raises(ValueError, match=re.escape("these names stand twice: ['lenet1'].")):
+        rows._all(row, row)
+
+
+def test_long_lists_give_what_is_alike():
+    with pytest.raises(ValueError, match=r"Did you mean 'resnet50'\? Known: resnet50, .* and 127 more\.$"):
+        create_model("resnet51")
+    with pytest.raises(ValueError, match="pattern=5 is not a text"):
+        list_models(5)
+
+
 def test_none_is_the_rows_own():
     model = create_model("cifar_densenet_L40_k12_c100", classes=None, input_shape=None, name=None)
     assert (model.name, model.output_shape) == ("cifar_densenet_L40_k12_c100", (None, 100))
@@ -134,9 +155,10 @@ def test_command_show(capsys):
         "conv1",
         *(f"conv{i}_x" for i in range(2, 6)),
     ]
-    assert rows["conv3_x"] == ["42", "28", "×", "28", "×", "512", "1,226,752", "950,534,144", "99", "8"]
+    assert rows["conv3_x"] == ["28", "×", "28", "×", "512", "1,226,752", "950,534,144", "99", "8"]
     assert "25,557,032 trained parameters of 25,610,152 · 3,857,973,248 MACs an image" in text
     assert text.splitlines()[-1] == "next: python -m keras_cnns show resnet50 --layers"
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_command_show_layers_and_json(capsys):
@@ -161,6 +183,7 @@ def test_command_show_for_another_input(capsys):
         found.append(json.loads(capsys.readouterr().out))
     first, second = found
     assert second["input_shape"] == [64, 64, 3]
+    assert (first["classes"], second["classes"]) == (10, 5)
     assert second["trainable_parameters"] == first["trainable_parameters"] - 5 * 65
     for one, other in zip(first["groups"], second["groups"], strict=True):
         if one["jump"] is not None:

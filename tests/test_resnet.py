@@ -5,7 +5,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from peers import give_the_same_weights, largest_difference
+from peers import HE_NORMAL, give_the_same_weights, largest_difference, starts
 
 from keras_cnns import create_model, resnet, resnext
 from keras_cnns.analysis import counts
@@ -238,13 +238,13 @@ def test_keras_dialect_is_keras_applications(name, peer):
     )
     give_the_same_weights(ours, theirs)
     assert largest_difference(ours, theirs, shape) < 1e-5
-    mine, others = (kinds(model, layers.BatchNormalization)[0] for model in (ours, theirs))
-    assert (mine.epsilon, mine.momentum) == (others.epsilon, others.momentum)
-    initializers = [
-        keras.initializers.serialize(kinds(model, layers.Conv2D)[0].kernel_initializer)["class_name"]
+    mine, others = (
+        {(norm.epsilon, norm.momentum) for norm in kinds(model, layers.BatchNormalization)}
         for model in (ours, theirs)
-    ]
-    assert initializers[0] == initializers[1]
+    )
+    assert mine == others
+    for bias in (False, True):
+        assert starts(ours, bias) == starts(theirs, bias)
 
 
 def test_torchvision_dialect():
@@ -263,6 +263,9 @@ def test_caffe_dialect_rounds_pool1_up_and_leaves_a_bias_in_the_50_layer_net():
     assert [model.get_layer("pool1").output.shape[1] for model in (caffe, paper)] == [56, 57]
     assert [layer.name for layer in kinds(caffe, layers.Conv2D) if layer.use_bias] == ["conv1"]
     assert not any(layer.use_bias for layer in kinds(resnet(101, dialect="caffe"), layers.Conv2D))
+    assert starts(caffe) == starts(paper) == {HE_NORMAL}
+    constants = {(norm.epsilon, norm.momentum) for norm in kinds(caffe, layers.BatchNormalization)}
+    assert constants == {(1e-5, 0.9)}
 
 
 def test_resnext_groups_do_not_see_each_other():

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from peers import HE_NORMAL, starts
 
 from keras_cnns import create_model, resnet, resnext, se_bn_inception, se_resnet, se_resnext, se_vgg, senet
 from keras_cnns.analysis import counts
@@ -141,6 +142,28 @@ def test_where_the_gate_stands(placement, scaled, then):
     assert sum(layer.name.endswith("_se_scale") for layer in model.layers) == 16
 
 
+@pytest.mark.parametrize(
+    ("placement", "scaled", "then"),
+    [
+        ("standard", "stage2_2_3", {"stage2_2": ["stage2_1", "stage2_2_se_scale"]}),
+        (
+            "pre",
+            "stage2_2_preact_relu",
+            {"stage2_2_1": ["stage2_2_se_scale"], "stage2_2": ["stage2_1", "stage2_2_3"]},
+        ),
+        ("identity", "stage2_1", {"stage2_2": ["stage2_2_se_scale", "stage2_2_3"]}),
+        ("post", "stage2_2", {"stage2_3": ["stage2_2_se_scale", "stage2_3_3"]}),
+    ],
+)
+def test_where_the_gate_stands_in_version_2(placement, scaled, then):
+    """The same places where the unit is BN-ReLU-conv."""
+    model = se_resnet(164, placement=placement, input_shape=(8, 8, 3))
+    assert parents(model, "stage2_2_se_scale") == [scaled, "stage2_2_se_fc2"]
+    for name, expected in then.items():
+        assert parents(model, name) == expected
+    assert sum(layer.name.endswith("_se_scale") for layer in model.layers) == 54
+
+
 def test_gates_in_chosen_stages():
     model = se_resnet(50, stages=(3,), input_shape=(32, 32, 3))
     found = [layer.name for layer in model.layers if layer.name.endswith("_se_scale")]
@@ -206,6 +229,7 @@ def test_senet154():
         side = 1 if stage == 2 else 3
         projection = model.get_layer(f"conv{stage}_1_proj")
         assert (projection.kernel_size, projection.strides) == ((side, side), (side // 2 + 1,) * 2)
+    assert starts(model) == {HE_NORMAL}
     assert model.get_layer("dropout").rate == 0.2
     assert parents(model, "logits") == ["dropout"]
     weighted = [layer for layer in model.layers if isinstance(layer, layers.Conv2D | layers.Dense)]
@@ -231,6 +255,7 @@ def test_se_bn_inception_and_se_vgg_have_a_gate_a_module_and_a_gate_a_convolutio
         (se_resnet, {"version": 2, "placement": "3x3"}, "placement='3x3' needs the bottlenecks of version 1"),
         (se_resnet, {"se_ratio": 0}, "se_ratio=0 is not a whole number of at least 1"),
         (se_resnet, {"squeeze": "mean"}, "squeeze='mean' is not known. .*Known: avg, max"),
+        (se_vgg, {"depth": "A-LRN"}, "depth='A-LRN' is not known"),
         (se_resnet, {"stages": (1,)}, "stages=1 is not known. Did you mean 2"),
         (se_resnet, {"stages": ()}, r"stages=\(\) is no list of some of \[2, 3, 4, 5\]"),
         (se_resnet, {"depth": 49}, "depth=49 is not known. Did you mean 50"),

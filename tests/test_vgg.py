@@ -159,6 +159,15 @@ def test_dropout_follows_fc6_and_fc7():
     ]  # fmt: skip
     assert [model.get_layer(name).rate for name in ("fc6_dropout", "fc7_dropout")] == [0.5, 0.5]
     assert [model.get_layer(name).activation for name in ("fc6", "fc7")] == [keras.activations.relu] * 2
+    for depth in (11, 13, "C", 16, 19):
+        with keras.StatelessScope(initialize_variables=False):
+            dropouts = [
+                layer for layer in vgg(depth, **WHOLE).layers if isinstance(layer, keras.layers.Dropout)
+            ]
+        assert [(layer.name, layer.rate) for layer in dropouts] == [
+            ("fc6_dropout", 0.5),
+            ("fc7_dropout", 0.5),
+        ]
 
 
 def test_a_lrn_normalises_after_its_first_convolution():
