@@ -7,6 +7,7 @@ of 2^n paths through them (Veit et al. 2016).
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import keras
@@ -220,12 +221,9 @@ def residual_stages(x: Any, plan: Plan) -> Any:
         for i in range(units):
             name = f"conv{stage + 2}_{i + 1}" if plan.imagenet else f"stage{stage + 1}_{i + 1}"
             stride = 2 if (stage, i) in halving else 1
-            if plan.version == 2:
-                x = unit_v2(
-                    x, width, stride, plan, name, activate=plan.dialect.stride_last or (stage, i) != (0, 0)
-                )
-            else:
-                x = unit_v1(x, width, stride, plan, name)
+            activated = (stage, i) == (0, 0) and not plan.dialect.stride_last
+            unit = partial(unit_v2, activated=activated) if plan.version == 2 else unit_v1
+            x = unit(x, width, stride, plan, name)
     return relu(_bn(x, plan, "post_bn"), "post_relu") if plan.version == 2 else x
 
 
@@ -241,41 +239,38 @@ def unit_v1(x: Any, width: int, stride: int, plan: Plan, name: str) -> Any:
     if plan.shortcut is None:
         return relu(f, name)
     f = plan.gate(f, "standard", name)
-    y = layers.Add(name=f"{name}_add")([plan.gate(shortcut(x, f, stride, plan, name), "identity", name), f])
+    s = plan.gate(shortcut(x, x, f, stride, plan, name), "identity", name)
+    y = layers.Add(name=f"{name}_add")([s, f])
     return plan.gate(relu(y, name), "post", name)
 
 
-def unit_v2(x: Any, width: int, stride: int, plan: Plan, name: str, *, activate: bool = True) -> Any:
+def unit_v2(x: Any, width: int, stride: int, plan: Plan, name: str, *, activated: bool = False) -> Any:
     """One unit, y = F(x) + x, F being BN-ReLU-conv each time (He et al. 2016, figure 4e); y may be negative.
 
-    A projection reads what the first BN-ReLU gives, and has no normalisation of its own. `activate` is False
-    in the very first unit, whose BN-ReLU stands in the stem, before the paths part.
+    A projection reads what the first BN-ReLU gives, and has no normalisation of its own. The very first
+    unit's BN-ReLU stands in the stem, before the paths part: its x is `activated`.
     """
-    activated = relu(_bn(x, plan, f"{name}_preact_bn"), f"{name}_preact_relu") if activate else x
-    f = plan.gate(activated, "pre", name)
+    a = x if activated else relu(_bn(x, plan, f"{name}_preact_bn"), f"{name}_preact_relu")
+    f = plan.gate(a, "pre", name)
     for i, _ in enumerate(plan.kernels):
         if i > 0:
             f = relu(_bn(f, plan, f"{name}_{i}_bn"), f"{name}_{i}_relu")
         f = _branch_conv(f, i, width, stride, plan, name)
     f = plan.gate(f, "standard", name)
-    source = activated if _projects(x, f, plan) else x
-    s = plan.gate(shortcut(source, f, stride, plan, name), "identity", name)
+    s = plan.gate(shortcut(x, a, f, stride, plan, name), "identity", name)
     return plan.gate(layers.Add(name=name)([s, f]), "post", name)
 
 
-def shortcut(x: Any, f: Any, stride: int, plan: Plan, name: str) -> Any:
-    """Options A, B and C of section 4.1: x in the shape of the branch's end f."""
-    if _projects(x, f, plan):
+def shortcut(x: Any, a: Any, f: Any, stride: int, plan: Plan, name: str) -> Any:
+    """Options A, B and C of section 4.1: x in the shape of the branch's end f; a projection reads a."""
+    other_maps = x.shape[-1] != f.shape[-1]
+    if plan.shortcut == "C" or (plan.shortcut == "B" and other_maps):
         kernel = plan.projection if stride > 1 else 1
-        s = _conv(x, f.shape[-1], kernel, stride, plan, f"{name}_proj", "projection")
+        s = _conv(a, f.shape[-1], kernel, stride, plan, f"{name}_proj", "projection")
         return s if plan.version == 2 else _bn(s, plan, f"{name}_proj_bn")
-    if x.shape[-1] != f.shape[-1] or stride > 1:
+    if other_maps or stride > 1:
         return PaddedIdentity(f.shape[-1], stride, name=f"{name}_identity")(x)
     return x
-
-
-def _projects(x: Any, f: Any, plan: Plan) -> bool:
-    return plan.shortcut == "C" or (plan.shortcut == "B" and x.shape[-1] != f.shape[-1])
 
 
 def _branch_conv(f: Any, i: int, width: int, stride: int, plan: Plan, name: str) -> Any:

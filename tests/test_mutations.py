@@ -139,7 +139,7 @@ MUTATIONS = (
     ),
     Mutation(
         "version 2 projects what is not yet activated",
-        "resnet.py", "source = activated if _projects(x, f, plan) else x", "source = x",
+        "resnet.py", "shortcut(x, a, f, stride, plan, name)", "shortcut(x, x, f, stride, plan, name)",
         "test_resnet.py::test_projections_read_what_the_branch_reads",
     ),
     Mutation(
@@ -174,8 +174,8 @@ MUTATIONS = (
     ),
     Mutation(
         "version 2 has no gate on its shortcut",
-        "resnet.py", 's = plan.gate(shortcut(source, f, stride, plan, name), "identity", name)',
-        "s = shortcut(source, f, stride, plan, name)",
+        "resnet.py", 's = plan.gate(shortcut(x, a, f, stride, plan, name), "identity", name)',
+        "s = shortcut(x, a, f, stride, plan, name)",
         "test_senet.py::test_where_the_gate_stands_in_version_2",
     ),
     Mutation(
@@ -196,7 +196,8 @@ MUTATIONS = (
     ),
     Mutation(
         "the sum is gated, not the branch",
-        "resnet.py", 'plan.gate(f, "standard", name)\n    y =', 'plan.gate(f, "post", name)\n    y =',
+        "resnet.py", 'plan.gate(f, "standard", name)\n    s = plan.gate(shortcut(x, x',
+        'plan.gate(f, "post", name)\n    s = plan.gate(shortcut(x, x',
         "test_senet.py::test_where_the_gate_stands",
     ),
     # Batch normalisation.
