@@ -45,7 +45,10 @@ def starts(model, bias=False):
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense) and (layer.use_bias or not bias):
             how = keras.initializers.serialize(layer.bias_initializer if bias else layer.kernel_initializer)
-            config = {key: value for key, value in how["config"].items() if key != "seed"}
+            # What is None differs between versions of Keras.
+            config = {
+                key: value for key, value in how["config"].items() if key != "seed" and value is not None
+            }
             found.add((how["class_name"], *sorted(config.items())))
     return found
 
