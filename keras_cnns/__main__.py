@@ -144,7 +144,13 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-_HEADS = ("shape", "parameters", "MACs", "field", "jump")  # receptive field: so that a line has 80 columns
+_HEADS = (
+    "shape",
+    "parameters",
+    "MACs",
+    "field",
+    "jump",
+)  # "field" is the receptive one: 80 columns are enough
 
 
 def _groups(found: "Sequence[Group]") -> str:

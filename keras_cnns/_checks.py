@@ -140,14 +140,22 @@ def look_up(table: Mapping[Any, Any], key: Any, argument: str) -> Any:
     return table[pick(argument, key, table)]
 
 
-def choose(argument: str, given: Any, known: Iterable[Any], limits: Mapping[str, Collection[Any]]) -> Any:
-    """The value given, or where it is None, the first known one that the other arguments leave.
+def choose(
+    argument: str,
+    given: Any,
+    known: Iterable[Any],
+    limits: Mapping[str, Collection[Any]],
+    *,
+    unset: str | None = None,
+) -> Any:
+    """The value given, or where none is, the first known one that the other arguments leave.
 
     Args:
         argument: The argument's name, as the caller types it.
         given: What was given.
         known: All values that the argument can have.
         limits: What other arguments leave of them, such as {"depth=200": (2,)}.
+        unset: What stands for "not given".
 
     Returns:
         One of `known`.
@@ -156,7 +164,7 @@ def choose(argument: str, given: Any, known: Iterable[Any], limits: Mapping[str,
         ValueError: The value is not known, or another argument does not leave it; the text says which.
     """
     choices = list(known)
-    if given is None:
+    if isinstance(given, str | None) and given == unset:
         left = [value for value in choices if all(value in values for values in limits.values())]
         if not left:
             limiting = [other for other, values in limits.items() if not set(choices) <= set(values)]
@@ -165,7 +173,7 @@ def choose(argument: str, given: Any, known: Iterable[Any], limits: Mapping[str,
     given = pick(argument, given, choices)
     for other, values in limits.items():
         if given not in values:
-            has = " or ".join(map(repr, values)) or "none"
+            has = f"{' or '.join(map(repr, values))} alone" if values else "none"
             raise ValueError(f"{argument}={given!r} contradicts {other}, which has {has}; leave one out.")
     return given
 

@@ -14,7 +14,7 @@ import keras
 from keras import layers
 
 from keras_cnns._blocks import max_pool, torch_linear
-from keras_cnns._checks import DEFAULT, look_up, pick, smallest_size
+from keras_cnns._checks import DEFAULT, choose, look_up, smallest_size
 from keras_cnns._frame import builder, close_frame, open_frame
 from keras_cnns.layers import LocalResponseNormalization
 
@@ -134,9 +134,13 @@ def alexnet(
         FileNotFoundError: There are no such weights.
     """
     how = look_up(DIALECTS, dialect, "dialect")
-    groups = _choose("groups", groups, None, how.groups, (1, 2), dialect)
-    normalisation = LRN[_choose("lrn", lrn, DEFAULT, how.lrn, LRN, dialect)]
-    padding = _choose("padding", padding, None, how.padding, (0, 2), dialect)
+
+    def own(value: Any) -> dict[str, tuple[Any]]:
+        return {} if dialect == "paper" else {f"dialect={dialect!r}": (value,)}
+
+    groups = choose("groups", groups, (2, 1), own(how.groups))
+    normalisation = LRN[choose("lrn", lrn, LRN, own(how.lrn), unset=DEFAULT)]
+    padding = choose("padding", padding, (0, 2), own(how.padding))
     frame = open_frame(
         name or "alexnet",
         input_shape=input_shape, default_shape=(224, 224, 3) if padding else (227, 227, 3),
@@ -187,16 +191,3 @@ def _fully_connected(x: Any, how: Dialect) -> Any:
 def _smallest(padding: int, ceil: bool) -> int:
     pool = (3, 2, 1 if ceil else 0)
     return smallest_size([(11, 4, 2 * padding), pool, pool, pool])
-
-
-def _choose(argument: str, given: Any, unset: Any, default: Any, allowed: Any, dialect: str) -> Any:
-    """What was given, or the dialect's own where nothing was; a peer has nothing but its own."""
-    if given is unset or (isinstance(given, str) and given == unset):
-        return default
-    given = pick(argument, given, allowed)
-    if dialect != "paper" and given != default:
-        raise ValueError(
-            f"{argument}={given!r} contradicts dialect={dialect!r}, which has {default!r} alone; "
-            f"leave {argument} out, or give dialect='paper'."
-        )
-    return given

@@ -383,6 +383,9 @@ def create_model(name: str, /, **overrides: Any) -> "keras.Model":
         own["name"] = name
     if not set(overrides) & set(_MOVES_THE_SIZE):
         own["input_shape"] = entry.input_shape
-    unset = [argument for argument in ("input_shape", "classes", "name") if overrides.get(argument) is None]
-    given = {argument: value for argument, value in overrides.items() if argument not in unset}
+    given = {
+        argument: value
+        for argument, value in overrides.items()
+        if value is not None or argument not in ("input_shape", "classes", "name")
+    }
     return build(**{**own, **given})

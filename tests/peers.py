@@ -1,4 +1,4 @@
-"""Another implementation of the same network, brought to the same weights."""
+"""Looking into networks, and another implementation brought to the same weights."""
 
 import keras
 import numpy as np
@@ -39,11 +39,15 @@ def largest_difference(ours, peer, shape, seed=1):
     return np.abs(mine - theirs).max() / np.abs(theirs).max()
 
 
+def kinds(model, kind):
+    return [layer for layer in model.layers if isinstance(layer, kind)]
+
+
 def starts(model, bias=False):
     """How the weights, or the biases, of convolutions and fully connected layers start: those that differ."""
     found = set()
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense) and (layer.use_bias or not bias):
+    for layer in kinds(model, keras.layers.Conv2D | keras.layers.Dense):
+        if layer.use_bias or not bias:
             how = keras.initializers.serialize(layer.bias_initializer if bias else layer.kernel_initializer)
             # What is None differs between versions of Keras.
             config = {

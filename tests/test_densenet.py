@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from peers import give_the_same_weights, largest_difference
+from peers import give_the_same_weights, kinds, largest_difference
 
 from keras_cnns import densenet
 from keras_cnns.analysis import counts
@@ -20,10 +20,6 @@ def numpy(x):
 
 def noise(*shape, seed=0):
     return np.random.RandomState(seed).normal(size=shape).astype("float32")
-
-
-def kinds(model, kind):
-    return [layer for layer in model.layers if isinstance(layer, kind)]
 
 
 def maps(model, name):

@@ -4,6 +4,7 @@ import re
 import runpy
 from pathlib import Path
 
+import keras
 import pytest
 from contract import CONTRACTS
 
@@ -29,7 +30,6 @@ CALLS = [
 
 @pytest.mark.parametrize(("name", "call"), CALLS, ids=[name for name, _ in CALLS])
 def test_a_call_on_the_page_builds_its_network(name, call):
-    keras = pytest.importorskip("keras")
     (contract,) = (each for each in CONTRACTS if each.name == name)
     with keras.StatelessScope(initialize_variables=False):
         model = eval(call, {name: getattr(keras_cnns, name) for name in keras_cnns.__all__})

@@ -5,7 +5,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from peers import HE_NORMAL, give_the_same_weights, largest_difference, starts
+from peers import HE_NORMAL, give_the_same_weights, kinds, largest_difference, starts
 
 from keras_cnns import create_model, resnet, resnext
 from keras_cnns.analysis import counts
@@ -20,10 +20,6 @@ def numpy(x):
 
 def noise(*shape, seed=0):
     return np.random.RandomState(seed).normal(size=shape).astype("float32")
-
-
-def kinds(model, kind):
-    return [layer for layer in model.layers if isinstance(layer, kind)]
 
 
 def inner(model, *names):
@@ -307,8 +303,8 @@ def test_resnext_widths_strides_and_size():
         ({"depth": 51}, r"depth=51 is not known\. Did you mean 50\? Known: 18, 20, 32, 34"),
         ({"depth": "50"}, r"depth='50' is not known"),
         ({"version": 3}, r"version=3 is not known\. Did you mean 2\? Known: 1, 1\.5, 2"),
-        ({"depth": 200, "version": 1}, "version=1 contradicts depth=200, which has 2;"),
-        ({"depth": 20, "version": 1.5}, "version=1.5 contradicts depth=20, which has 1 or 2;"),
+        ({"depth": 200, "version": 1}, "version=1 contradicts depth=200, which has 2 alone;"),
+        ({"depth": 20, "version": 1.5}, "version=1.5 contradicts depth=20, which has 1 or 2 alone;"),
         ({"dialect": "torchvision", "version": 1}, "version=1 contradicts dialect='torchvision'"),
         (
             {"depth": 20, "dialect": "keras"},
@@ -317,12 +313,12 @@ def test_resnext_widths_strides_and_size():
         ({"dialect": "pytorch"}, "dialect='pytorch' is not known. Did you mean 'torchvision'|Known: paper"),
         ({"shortcut": "D"}, "shortcut='D' is not known"),
         ({"shortcut": "A", "plain": True}, "shortcut='A' contradicts plain=True, which has none"),
-        ({"version": 2, "plain": True}, "version=2 contradicts plain=True, which has 1;"),
+        ({"version": 2, "plain": True}, "version=2 contradicts plain=True, which has 1 alone;"),
         ({"dialect": "caffe", "plain": True}, "dialect='caffe' contradicts plain=True, which has 'paper'"),
         ({"depth": 200, "plain": True}, "depth=200 contradicts plain=True: no version goes with both"),
         (
             {"dialect": "keras", "shortcut": "C"},
-            "shortcut='C' contradicts dialect='keras', which has 'B';",
+            "shortcut='C' contradicts dialect='keras', which has 'B' alone;",
         ),
     ],
 )

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from peers import HE_NORMAL, starts
+from peers import HE_NORMAL, kinds, starts
 
 from keras_cnns import create_model, resnet, resnext, se_bn_inception, se_resnet, se_resnext, se_vgg, senet
 from keras_cnns.analysis import counts
@@ -21,10 +21,6 @@ B2 = np.array([0, 0.1, -0.1, 0.2], "float32")
 
 def numpy(x):
     return keras.ops.convert_to_numpy(x)
-
-
-def kinds(model, kind):
-    return [layer for layer in model.layers if isinstance(layer, kind)]
 
 
 def noise(*shape, seed=0):
