@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,12 +43,17 @@ def builder(build: Callable[Arguments, keras.Model]) -> Callable[Arguments, kera
 
 def _load(model: keras.Model, weights: str | os.PathLike[str]) -> None:
     try:
-        model.load_weights(weights)
+        # Keras 3.15 also warns of layers that a file lacks before it refuses the file: that is said once.
+        with warnings.catch_warnings(record=True) as remarks:
+            warnings.simplefilter("always")
+            model.load_weights(weights)
     except (OSError, KeyError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
             f"weights={str(weights)!r} do not fit the network {model.name!r}: {reason}"
         ) from None
+    for remark in remarks:
+        warnings.warn_explicit(remark.message, remark.category, remark.filename, remark.lineno)
 
 
 @contextmanager
