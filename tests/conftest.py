@@ -8,6 +8,13 @@ import pytest
 from lines import Ran, pipeline
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share the main job run in one worker, so that it runs once (pytest -n, --dist loadgroup)."""
+    for item in items:
+        if "main_job" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("main job"))
+
+
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which the main job ran."""
