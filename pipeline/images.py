@@ -12,9 +12,16 @@ _PNG_END = b"IEND\xaeB`\x82"
 class Look:
     """What decoding a picture showed; `why` is empty for a good one."""
 
-    size: str = ""
+    width: int = 0
+    height: int = 0
     format: str = ""
+    colour: str = ""
     why: str = ""
+
+    @property
+    def size(self) -> str:
+        """Such as 640×480."""
+        return f"{self.width}×{self.height}"
 
 
 def look_at(data: bytes) -> Look:
@@ -28,7 +35,8 @@ def look_at(data: bytes) -> Look:
             picture.load()
             if picture.format == "PNG":
                 _check_png(data)
-            return Look(f"{picture.width}×{picture.height}", "PNG" if picture.format == "PNG" else "JPEG")
+            form = "PNG" if picture.format == "PNG" else "JPEG"
+            return Look(picture.width, picture.height, form, "grey" if is_grey(picture.mode) else "colour")
     except Picture.UnidentifiedImageError:
         return Look(why="not an image" if data else "empty, or cannot be opened")
     except Picture.DecompressionBombError:
@@ -36,6 +44,11 @@ def look_at(data: bytes) -> Look:
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, …
         text = str(error) or type(error).__name__
         return Look(why="truncated" if "truncated" in text.lower() else text)
+
+
+def is_grey(mode: str) -> bool:
+    """Whether pictures of Pillow's mode have brightness alone."""
+    return mode in ("1", "L", "I", "I;16")
 
 
 def _check_png(data: bytes) -> None:

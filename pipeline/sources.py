@@ -19,6 +19,7 @@ from typing import Any
 from keras_cnns._checks import nearest
 from pipeline.config import Config
 from pipeline.errors import BadInput
+from pipeline.images import is_grey
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -55,11 +56,15 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Image:
-    """One encoded image: its bytes, its label and where it came from, relative to the data set."""
+    """One encoded image: its bytes, its label and where it came from, relative to the data set.
+
+    `origin` is the folder inside of the class folder, such as a camera's; "" where there is none.
+    """
 
     source: str
     label: int
     data: bytes
+    origin: str = ""
 
 
 def inspect(config: Config) -> Dataset:
@@ -99,7 +104,8 @@ def read(config: Config, dataset: Dataset) -> Iterator[tuple[str, Image]]:
     labels = dict(items)
     chosen = _own_splits(items, config.seed) if dataset.splits else _splits(items, config)
     for split, source in chosen:
-        yield split, Image(_printable(source), labels[source], _bytes_of(root / source))
+        origin = _origin_of(source, dataset.splits)
+        yield split, Image(_printable(source), labels[source], _bytes_of(root / source), _printable(origin))
 
 
 def _bytes_of(file: Path) -> bytes:
@@ -199,6 +205,10 @@ def _class_of(path: str, splits: Sequence[str]) -> str:
     return path.split("/")[1 if splits else 0]
 
 
+def _origin_of(path: str, splits: Sequence[str]) -> str:
+    return "/".join(path.split("/")[2 if splits else 1 : -1])
+
+
 def _check_own_splits(root: Path, splits: Sequence[str], paths: Sequence[str]) -> None:
     classes: dict[str, set[str]] = {split: set() for split in splits}
     for path in paths:
@@ -226,7 +236,7 @@ def _channels(paths: Sequence[Path], looked_at: int = 200) -> int:
     for path in paths[:: max(1, len(paths) // looked_at)]:
         try:
             with Picture.open(path) as picture:
-                if picture.mode not in ("1", "L", "I", "I;16"):
+                if not is_grey(picture.mode):
                     return 3
         except Exception:
             continue

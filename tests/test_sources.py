@@ -134,3 +134,10 @@ def test_a_wrong_checksum_is_refused() -> None:
 def test_a_good_picture_is_described() -> None:
     seen = look_at(encoded((7, 5), "JPEG", "CMYK"))
     assert (seen.size, seen.format, seen.why) == ("7×5", "JPEG", "")
+
+
+def test_a_folder_inside_of_a_class_is_the_origin(tmp_path: Path) -> None:
+    root = fill(tmp_path, "a/1.png", "a/phone/2.png", "b/scan/old/1.png")
+    config = Config(data=str(root))
+    found = {image.source: image.origin for _, image in sources.read(config, sources.inspect(config))}
+    assert found == {"a/1.png": "", "a/phone/2.png": "phone", "b/scan/old/1.png": "scan/old"}

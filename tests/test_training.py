@@ -31,6 +31,16 @@ def picture(side: int, seed: int = 0, mode: str = "L", form: str = "PNG") -> byt
     return buffer.getvalue()
 
 
+def record(image: bytes, label: int, text: str, source: str) -> examples.Record:
+    with Image.open(io.BytesIO(image)) as seen:
+        return examples.Record(image, label, text, source, *seen.size, str(seen.format), "grey")
+
+
+@pytest.mark.parametrize(("side", "said"), [(1, 1), (8, 8), (9, 16), (32, 32), (33, 64), (4000, 4096)])
+def test_sizes_are_told_in_powers_of_two(side: int, said: int) -> None:
+    assert examples.Record(b"", 0, "", "", side, 1, "PNG", "grey").size == f"up to {said} px"
+
+
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Fifty pictures in two gzip shards; the label says how bright the picture is."""
@@ -41,7 +51,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     for index in range(50):
         buffer = io.BytesIO()
         Image.new("L", (12, 12), 40 + 150 * (index % 2)).save(buffer, "PNG")
-        writers[index % 2].write(examples.to_example(buffer.getvalue(), index % 2, "x", str(index)))
+        writers[index % 2].write(examples.to_example(record(buffer.getvalue(), index % 2, "x", str(index))))
     for writer in writers:
         writer.close()
     return names
@@ -101,7 +111,7 @@ def test_training_sees_what_the_exported_model_sees(exported: Path) -> None:
     served = tf.saved_model.load(str(exported)).signatures
     assert served["serve_bytes"](tf.constant(raw))["probabilities"].numpy() == pytest.approx(want, abs=1e-6)
     assert np.array_equal(preprocess(tf.constant(raw), HOW).numpy(), scale(held, HOW).numpy())
-    records = [examples.to_example(one, 0, "dark", "") for one in raw]
+    records = [examples.to_example(record(one, 0, "dark", "")) for one in raw]
     by_example = served["serving_default"](tf.constant(records))["probabilities"].numpy()
     assert by_example == pytest.approx(want, abs=1e-6)
     pixels = served["serve_tensor"](tf.constant(held, tf.float32))["probabilities"].numpy()

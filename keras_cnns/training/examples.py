@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import tensorflow as tf
 
@@ -10,17 +11,50 @@ IMAGE = "image"  # encoded bytes, as they were found
 LABEL = "label"  # index into the class names
 LABEL_TEXT = "label_text"
 SOURCE = "source"  # where the image came from, relative to the data set
+# What is looked at by statistics and slices, and not by the network:
+WIDTH, HEIGHT = "width", "height"  # in pixels
+SIZE = "size"  # of the longer side, in powers of two
+FORMAT = "format"  # "PNG", "JPEG", …
+COLOUR = "colour"  # "grey" or "colour"
+ORIGIN = "origin"  # the folder inside of the class folder, such as a camera's; "" where there is none
 
 
-def to_example(image: bytes, label: int, label_text: str, source: str) -> bytes:
+@dataclass(frozen=True)
+class Record:
+    """One image with everything that is written down of it."""
+
+    image: bytes
+    label: int
+    label_text: str
+    source: str
+    width: int
+    height: int
+    format: str
+    colour: str
+    origin: str = ""
+
+    @property
+    def size(self) -> str:
+        """Such as "up to 32 px": the smallest power of two that the longer side fits into."""
+        return f"up to {1 << (max(self.width, self.height, 1) - 1).bit_length()} px"
+
+
+def to_example(record: Record) -> bytes:
     """One image as a serialized `tf.Example`."""
-    feature = {
-        IMAGE: tf.train.Feature(bytes_list=tf.train.BytesList(value=[image])),
-        LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
-        LABEL_TEXT: tf.train.Feature(bytes_list=tf.train.BytesList(value=[label_text.encode()])),
-        SOURCE: tf.train.Feature(bytes_list=tf.train.BytesList(value=[source.encode()])),
-    }
+    named: dict[str, int | str | bytes] = {
+        IMAGE: record.image, LABEL: record.label, LABEL_TEXT: record.label_text, SOURCE: record.source,
+        WIDTH: record.width, HEIGHT: record.height, SIZE: record.size,
+        FORMAT: record.format, COLOUR: record.colour, ORIGIN: record.origin,
+    }  # fmt: skip
+    feature = {name: _feature(value) for name, value in named.items()}
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
+
+
+def _feature(value: int | str | bytes) -> tf.train.Feature:
+    if isinstance(value, int):
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+    data = value.encode() if isinstance(value, str) else value
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[data]))
 
 
 def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:

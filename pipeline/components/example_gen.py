@@ -107,7 +107,7 @@ def write(config: Config, dataset: sources.Dataset, folder: Path) -> dict[str, A
     """
     from tensorflow.io import TFRecordOptions, TFRecordWriter
 
-    from keras_cnns.training.examples import to_example
+    from keras_cnns.training.examples import Record, to_example
 
     stored = TFRecordOptions(compression_type="GZIP", compression_level=0)  # images are compressed already
     tally = _Tally(
@@ -126,7 +126,11 @@ def write(config: Config, dataset: sources.Dataset, folder: Path) -> dict[str, A
                 continue
             turn = sum(tally.per_class[split]) % len(shards[split])
             label = dataset.classes[image.label]
-            shards[split][turn].write(to_example(image.data, image.label, label, image.source))
+            record = Record(
+                image.data, image.label, label, image.source,
+                look.width, look.height, look.format, look.colour, image.origin,
+            )  # fmt: skip
+            shards[split][turn].write(to_example(record))
             tally.per_class[split][image.label] += 1
             report(images=sum(map(sum, tally.per_class.values())), of=dataset.images)
             _keep_sample(split, image, label, look, tally, folder)
