@@ -148,7 +148,30 @@ def made(folder, classes=DIGITS, epochs=12):
             "threshold": 0.95,
             "blessed": True,
             "count": 36 * len(classes),
-            "baseline": {"version": "models/digits-lenet5/2", "accuracy": 0.978},
+            "top5": 0.999,
+            "calibration_error": 0.012,
+            "slices": [
+                {
+                    "feature": "size",
+                    "value": "up to 8 px",
+                    "count": 300,
+                    "accuracy": 0.983,
+                    "interval": [0.961, 0.993],
+                },
+                {
+                    "feature": "origin",
+                    "value": "phone",
+                    "count": 60,
+                    "accuracy": 0.97,
+                    "interval": [0.89, 0.99],
+                },
+            ],
+            "baseline": {
+                "version": "models/digits-lenet5/2",
+                "accuracy": 0.978,
+                "difference": 0.003,
+                "interval": [-0.005, 0.011],
+            },
             "per_class": per_class(classes, random),
             "confusion": counts,
             "mistakes": mistakes,
@@ -355,6 +378,21 @@ def test_the_verdict_says_against_what(tmp_path, accuracy, baseline, sentence):
     before = baseline and {"version": "models/digits-lenet5/2", "accuracy": baseline}
     result["evaluation"].update(accuracy=accuracy, blessed=False, baseline=before)
     assert sentence in read(written(tmp_path, result)).text
+
+
+def test_groups_of_images_and_other_measures_are_told(tmp_path):
+    result = made(tmp_path)
+    text = read(written(tmp_path, result)).text
+    assert "It is 0.003 above the last blessed model, models/digits-lenet5/2 (95 % interval" in text
+    assert "of the difference -0.005 to +0.011)" in text
+    for words in ("folder inside of the class", "phone", "up to 8 px", "five likeliest", "calibration error"):
+        assert words in text
+    for key in ("slices", "top5", "calibration_error"):
+        del result["evaluation"][key]
+    text = read(written(tmp_path, result)).text
+    for words in ("Groups of images", "five likeliest", "calibration error", "certainty"):
+        assert words not in text
+    assert "loss (cross-entropy)" in text
 
 
 def test_matrix_rows_are_named_in_the_order_of_the_classes(tmp_path):

@@ -27,6 +27,7 @@ def came_out(result: Part, folder: Path) -> Html:
         columns.append(_matrix(labels, counts, confusions))
     few = len(labels) <= 12
     parts.append(tag("div", *columns, class_="columns" if few else None))
+    parts.append(tag("div", _slices(found), _measures(found), class_="columns"))
     parts.append(_mistakes(found, folder))
     parts.append(_serving(result))
     return join(*parts)
@@ -61,9 +62,13 @@ def _comparison(accuracy: float | None, baseline: Part) -> str:
     if accuracy is None or before is None:
         return f"It cannot be compared with {last}."
     change = round(accuracy - before, 3)
+    between = baseline.get("interval")
+    sure = (
+        f" (95\u00a0% interval of the difference {between[0]:+.3f} to {between[1]:+.3f})" if between else ""
+    )
     if not change:
-        return f"It equals {last}."
-    return f"It is {abs(change):.3f} {'above' if change > 0 else 'below'} {last}."
+        return f"It equals {last}{sure}."
+    return f"It is {abs(change):.3f} {'above' if change > 0 else 'below'} {last}{sure}."
 
 
 def _weakest(found: Part, confusions: Sequence[tuple[str, str, int, int]]) -> list[str]:
@@ -122,6 +127,50 @@ def _per_class(found: Part) -> Html:
     weakest = data_table("The ten weakest classes", columns, rows[:10])
     others = data_table("From weak to strong", columns, rows[10:MAX_ROWS])
     return subsection("Each class", weakest, fold(f"The other {len(rows) - 10:,} classes", others), note)
+
+
+SLICE_NOTE = (
+    "The same test images, divided by what they are besides their class; "
+    "where a group is small, its interval is wide."
+)
+SLICES = {"size": "longer side", "origin": "folder inside of the class", "colour": "colour"}
+
+
+def _slices(found: Part) -> Html:
+    """Accuracy of groups of images: of a size, of a source."""
+    slices = found.get("slices") or []
+    if not slices:
+        return Html("")
+    ends = [value for one in slices for value in (one.get("accuracy"), *(one.get("interval") or ()))]
+    scale = scale_of([*ends, found.get("accuracy")])
+    columns = (
+        Column("images whose"), Column("is"), Column("", "bar"), Column("accuracy", "number"),
+        Column("images", "number"),
+    )  # fmt: skip
+    rows = [
+        (
+            SLICES.get(one["feature"], one["feature"]), str(one["value"]) or "none",
+            interval_strip(scale, one.get("accuracy"), one.get("interval"), found.get("accuracy")),
+            as_share(one.get("accuracy")), f"{one['count']:,}",
+        )
+        for one in slices[:MAX_ROWS]
+    ]  # fmt: skip
+    table = data_table("The upright line is the accuracy of all", columns, rows, header=1)
+    return subsection("Groups of images", table, tag("p", SLICE_NOTE, class_="note"))
+
+
+CALIBRATION_NOTE = "How far the model's certainty is from how often it is right, on average over its answers."
+
+
+def _measures(found: Part) -> Html:
+    """What is measured besides accuracy."""
+    pairs = [("loss (cross-entropy)", as_value(found.get("loss")))]
+    if found.get("top5") is not None:
+        pairs.append(("right class among the five likeliest", as_share(found["top5"])))
+    if found.get("calibration_error") is None:
+        return subsection("Other measures", facts(pairs))
+    pairs.append(("calibration error", as_share(found["calibration_error"])))
+    return subsection("Other measures", facts(pairs), tag("p", CALIBRATION_NOTE, class_="note"))
 
 
 def _matrix(
