@@ -48,6 +48,7 @@ class Config:
     output: str | None = _option(None, "folder of the run (default: runs/DATA-MODEL)", "FOLDER")
     models: str = _option("models", "folder that models are pushed to", "FOLDER")
     name: str | None = _option(None, "name of the pushed model (default: DATA-MODEL)", "NAME")
+    keep: int = _option(10, "pushed versions to keep, or 0 for all", "N", 0)
 
     @property
     def recipe(self) -> Recipe:

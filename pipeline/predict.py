@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_cnns._checks import nearest
+from pipeline import pushed
 from pipeline.errors import BadInput
 from pipeline.sources import SUFFIXES
 
@@ -18,7 +19,7 @@ def predict(model: Path, pictures: list[Path], top: int = 3) -> list[dict[str, A
     """Classify pictures with a SavedModel, through the signature that takes encoded bytes.
 
     Args:
-        model: A version's folder, or the folder of versions, of which the newest is taken.
+        model: A version's folder, or the folder of versions, of which the one that is served is taken.
         pictures: Files, and folders that are searched for pictures.
         top: Classes to name for each.
 
@@ -52,7 +53,7 @@ def predict(model: Path, pictures: list[Path], top: int = 3) -> list[dict[str, A
 
 
 def find_model(model: Path) -> Path:
-    """The folder of a SavedModel: the one named, or the newest version in it."""
+    """The folder of a SavedModel: the one named, or the version in it that is to be served."""
     if (model / "saved_model.pb").is_file():
         return model
     if not model.is_dir():
@@ -62,12 +63,7 @@ def find_model(model: Path) -> Path:
         close = nearest(model.name, known)
         hint = f"; did you mean {model.parent / close}?" if close else ""
         raise BadInput(f"{model}: there is no such model{hint}")
-    numbered = [
-        path for path in model.iterdir() if path.name.isdigit() and (path / "saved_model.pb").is_file()
-    ]
-    if not numbered:
-        raise BadInput(f"{model} holds no pushed version of a model")
-    return max(numbered, key=lambda path: int(path.name))
+    return pushed.current(model)
 
 
 def find_pictures(pictures: list[Path]) -> list[Path]:
