@@ -10,7 +10,7 @@ from typing import Any
 from keras_cnns._checks import nearest
 from pipeline import pushed
 from pipeline.errors import BadInput
-from pipeline.sources import SUFFIXES
+from pipeline.images import SUFFIXES
 
 _BATCH = 64
 
@@ -31,12 +31,12 @@ def predict(model: Path, pictures: list[Path], top: int = 3) -> list[dict[str, A
     """
     folder = find_model(model)
     files = find_pictures(pictures)
-    images = [_checked(file) for file in files]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from pipeline import lean
 
     with lean.imports(without=lean.KERAS_EXTRAS):
         import tensorflow as tf
+    images = [_checked(file) for file in files]
     try:
         serve = tf.saved_model.load(str(folder)).signatures["serve_bytes"]
         labels = (folder / "labels.txt").read_text(encoding="utf-8").splitlines()
@@ -82,13 +82,12 @@ def find_pictures(pictures: list[Path]) -> list[Path]:
 
 
 def _checked(file: Path) -> bytes:
-    from pipeline.images import look_at
+    from pipeline.images import readable
 
-    data = file.read_bytes()
-    look = look_at(data)
-    if look.why:
-        raise BadInput(f"{file} cannot be read: {look.why}")
-    return data
+    try:
+        return readable(file.read_bytes())
+    except (BadInput, OSError) as error:
+        raise BadInput(f"{file} cannot be read: {error}") from None
 
 
 def as_text(rows: list[dict[str, Any]]) -> str:
