@@ -187,7 +187,8 @@ def _keep_sample(
     of_class = tally.per_class[split][image.label]
     if of_class <= max(1, _SAMPLES // len(tally.per_class[split])) and len(tally.samples) < _SAMPLES:
         safe = "".join(one if one.isalnum() or one in "-_" else "-" for one in label)[:40]
-        name = f"samples/{safe}-{of_class}.{'jpg' if look.data[:2] == b'\xff\xd8' else 'png'}"
+        suffix = "jpg" if look.data.startswith(b"\xff\xd8") else "png"
+        name = f"samples/{safe}-{of_class}.{suffix}"
         (folder / name).write_bytes(look.data)
         tally.samples.append({"file": name, "label": label})
 
