@@ -20,7 +20,7 @@ _WORDS = {
     "fit": ("resize", "pad"),
     "recipe": RECIPE_NAMES,
     "mirror": ("yes", "no"),
-    "keep": ("last", "loss", "accuracy"),
+    "weights": ("last", "loss", "accuracy"),
     "class_weights": ("equal", "balanced"),
     "precision": ("auto", "float32", "mixed_bfloat16", "mixed_float16"),
     "xla": ("auto", "on", "off"),
@@ -49,7 +49,7 @@ class Config:
         "WORD",
     )  # fmt: skip
     patience: int = _option(0, "epochs without a better test loss that end the training, 0 for none", "N", 0)
-    keep: str | None = _option(
+    weights: str | None = _option(
         None, "exported weights: last, or best by loss or accuracy (default: last, or loss with --patience)",
         "WHICH",
     )  # fmt: skip
@@ -157,9 +157,9 @@ def _check_training(config: Config) -> None:
         training = config.training
     except ValueError as error:
         raise BadInput(f"--recipe {config.recipe}: {error}") from None
-    if config.patience and config.keep == "last":
+    if config.patience and config.weights == "last":
         raise BadInput(
-            "--patience ends the training after the best epoch: --keep is loss or accuracy, not last"
+            "--patience ends the training after the best epoch: --weights is loss or accuracy, not last"
         )
     if config.mirror == "yes" and not training.mirror:
         raise BadInput(

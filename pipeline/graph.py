@@ -41,7 +41,7 @@ _DATA_CODE = (
 )  # fmt: skip
 # What may be changed of a training besides its recipe: `keras_cnns.training.fit.Options`.
 _TRAINING_OPTIONS = (
-    "keep", "patience", "class_weights", "accumulate", "precision", "xla", "warm_start",
+    "weights", "patience", "class_weights", "accumulate", "precision", "xla", "warm_start",
 )  # fmt: skip
 # A push is an effect outside of the metadata store: Pusher itself sees whether the model is already there.
 _NEVER_CACHED = ("Pusher",)

@@ -89,7 +89,7 @@ def resolve(config: Config, dataset: sources.Dataset) -> Config:
         output=config.output or f"runs/{dataset.title}-{config.model}",
         name=name,
         mirror="yes" if recipe.mirror and (config.mirror or dataset.title not in UNMIRRORED) else "no",
-        keep=config.keep or ("loss" if config.patience else "last"),
+        weights=config.weights or ("loss" if config.patience else "last"),
     )
     return dataclasses.replace(resolved, warm_start=warm.find(resolved, dataset))
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from pathlib import Path
 
+from pipeline import pushed
 from pipeline.config import Config
 from pipeline.errors import BadInput
 from pipeline.sources import Dataset
@@ -27,9 +27,10 @@ def find(config: Config, dataset: Dataset) -> str | None:
     given = config.warm_start
     if given is None:
         return None
-    folder = _latest(Path(config.models) / str(config.name)) if given == LATEST else Path(given)
-    if folder is None:
+    mine = Path(config.models) / str(config.name)
+    if given == LATEST and not pushed.versions(mine):
         return None
+    folder = pushed.current(mine) if given == LATEST else Path(given)
     file = folder / "model.keras" if folder.is_dir() else folder
     if not file.is_file():
         raise BadInput(f"--warm-start {given}: there is no model.keras; give a pushed version's folder")
@@ -40,16 +41,6 @@ def find(config: Config, dataset: Dataset) -> str | None:
 def digest(file: str | None) -> str:
     """A hash of a model's bytes: another model of the same name must not be taken from the cache."""
     return "" if file is None else hashlib.blake2b(Path(file).read_bytes(), digest_size=12).hexdigest()
-
-
-def _latest(models: Path) -> Path | None:
-    """The version that is served: the one that `latest.json` names, else the highest number."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        named = models / str(json.loads((models / "latest.json").read_text(encoding="utf-8"))["version"])
-        if (named / "model.keras").is_file():
-            return named
-    found = [path for path in models.glob("*") if path.name.isdigit() and (path / "model.keras").is_file()]
-    return max(found, key=lambda path: int(path.name), default=None)
 
 
 def _check(file: Path, config: Config, dataset: Dataset) -> None:

@@ -28,7 +28,7 @@ def pictures(count: int, seed: int) -> data.Arrays:
 def task(recipe: str) -> fit.Task:
     """Everything at once that has a state: order, changes, average, accumulated gradients, best weights."""
     chosen = dataclasses.replace(recipe_for("lenet5_modern", recipe), epochs=5, batch_size=8)
-    options = fit.Options(keep="loss", accumulate=2, class_weights="balanced")
+    options = fit.Options(weights="loss", accumulate=2, class_weights="balanced")
     how = Preprocess(32, 32, 1)
     return fit.Task(
         "lenet5_modern", ("dark", "bright"), pictures(403, 1), pictures(60, 2), how, chosen, 7, options

@@ -22,7 +22,7 @@ from keras_cnns.training.augment import augmenter, changes
 from keras_cnns.training.preprocess import Preprocess, scale
 
 Report = Callable[[Mapping[str, Any]], None]
-KEEP = ("last", "loss", "accuracy")
+WEIGHTS = ("last", "loss", "accuracy")
 CLASS_WEIGHTS = ("equal", "balanced")
 _TEST_BATCH = 256
 
@@ -32,10 +32,10 @@ class Options:
     """What may be changed of a training besides its recipe.
 
     Attributes:
-        keep: The weights that are handed out: "last", or those of the epoch with the best "loss" or
+        weights: The weights that are handed out: "last", or those of the epoch with the best "loss" or
             "accuracy" on the test examples, on which nobody can then say how well it does on unseen ones.
-        patience: Epochs without a better loss (accuracy, if `keep` says so) on the test examples after which
-            the training ends; 0 goes through all of them.
+        patience: Epochs without a better loss (accuracy, if `weights` says so) on the test examples after
+            which the training ends; 0 goes through all of them.
         class_weights: "balanced" counts an image of a rare class more, so that all classes count the same.
         accumulate: Batches whose gradients are averaged before the weights change.
         precision: "float32", "mixed_bfloat16", "mixed_float16", or "auto": 16 bits where a GPU is.
@@ -43,7 +43,7 @@ class Options:
         warm_start: A `.keras` file of the same network, from whose weights training begins; None for random.
     """
 
-    keep: str = "last"
+    weights: str = "last"
     patience: int = 0
     class_weights: str = "equal"
     accumulate: int = 1
@@ -137,6 +137,7 @@ def train(
     state = checkpoint.load(checkpoints)
     decided = state.decided = state.decided or _decide(task)
     spread = devices.strategy(on)
+    mirrored = spread.num_replicas_in_sync > 1
     fair = _fair(task.train.count, recipe.batch_size, spread.num_replicas_in_sync)
     steps = (math.ceil if fair else math.floor)(task.train.count / recipe.batch_size)
     with spread.scope(), devices.policy(decided["precision"]):
@@ -146,7 +147,8 @@ def train(
         scores.compile(
             optimizer=optimize.optimizer(recipe, steps * recipe.epochs, options.accumulate),
             jit_compile=decided["xla"],
-            steps_per_execution=devices.steps_at_once(macs(scores), recipe.batch_size),
+            # Keras 3.12's loop over steps does not work inside of a MirroredStrategy.
+            steps_per_execution=1 if mirrored else devices.steps_at_once(macs(scores), recipe.batch_size),
             **optimize.measures(scores, recipe),
         )
         if state.rows and checkpoints is not None:
@@ -155,13 +157,13 @@ def train(
     epoch = tf.Variable(start, dtype=tf.int64, trainable=False)
     seen, unseen = _batches(task, scores, epoch, spread.num_replicas_in_sync)
     history = watch.History(state.rows, recipe.epochs, steps, task.train.count, report)
-    keeper = watch.Keeper(state, checkpoints, options.keep, options.patience)
+    keeper = watch.Keeper(state, checkpoints, options.weights, options.patience)
     callbacks: list[keras.callbacks.Callback] = [
         watch.Seeds(task.seed, epoch), watch.NaN(seen, recipe, steps, logs or checkpoints), history, keeper,
         *([keras.callbacks.SwapEMAWeights()] if recipe.ema else []),
         *([board.Board(logs, state.rows, seen, task.train.count)] if logs is not None else []),
     ]  # fmt: skip
-    if not watch.stalled(state.rows, options.keep, options.patience):
+    if not watch.stalled(state.rows, options.weights, options.patience):
         scores.fit(
             seen, epochs=recipe.epochs, initial_epoch=start, validation_data=unseen, callbacks=callbacks,
             verbose=0,
@@ -178,7 +180,8 @@ def train(
 
 def _check(options: Options) -> None:
     for key, allowed in {
-        "keep": KEEP, "class_weights": CLASS_WEIGHTS, "precision": devices.PRECISIONS, "xla": devices.XLA,
+        "weights": WEIGHTS, "class_weights": CLASS_WEIGHTS,
+        "precision": devices.PRECISIONS, "xla": devices.XLA,
     }.items():  # fmt: skip
         if getattr(options, key) not in allowed:
             raise ValueError(f"{key} must be one of {', '.join(allowed)}, not {getattr(options, key)!r}")
@@ -244,8 +247,8 @@ def _handed_out(
     task: Task, scores: keras.Model, state: checkpoint.State, folder: Path | None, keeper: watch.Keeper
 ) -> tuple[keras.Model, int]:
     """The kept weights in a network of float32 that answers probabilities, and their epoch."""
-    kept = watch.best_epoch(state.rows, task.options.keep)
-    if task.options.keep != "last":
+    kept = watch.best_epoch(state.rows, task.options.weights)
+    if task.options.weights != "last":
         if keeper.best is not None:
             scores.set_weights(keeper.best)
         elif folder is not None and state.best:
