@@ -1,9 +1,9 @@
 """Images a second of our training code against a plain `model.fit` on `tf.data`, whole processes in turn.
 
-LeNet-5 of 1998 on MNIST and ResNet-20 on CIFAR-10's JPEGs, each with its own optimizer, loss and batch size on
-both sides, without augmentation, for whole epochs with validation. The plain side reads and feeds as Keras's and
-TFDS's guides do: map, cache, shuffle, batch and prefetch with AUTOTUNE. Each process leaves its first epoch out,
-which compiles the step and, on the plain side, fills the cache.
+LeNet-5 of 1998 on MNIST and ResNet-20 on CIFAR-10's JPEGs, each with its own optimizer, loss and batch size
+on both sides, without augmentation, for whole epochs with validation. The plain side reads and feeds as the
+guides of Keras and TFDS do: map, cache, shuffle, batch and prefetch with AUTOTUNE. Each process leaves its
+first epoch out, which compiles the step and, on the plain side, fills the cache.
 """
 
 from __future__ import annotations
@@ -34,7 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _pairs.parser(__doc__, rounds=2)
     parser.add_argument("--mnist", type=Path, default=SHARED / "tfds", help="folder of TFDS data sets")
     parser.add_argument(
-        "--cifar", type=Path, required=True, help="folder with train and test of class folders"
+        "--cifar",
+        type=Path,
+        metavar="FOLDER",
+        required=True,
+        help="folder with train and test of class folders",
     )
     parser.add_argument(
         "--share", type=float, default=1.0, metavar="SHARE",
@@ -52,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for network, data in NETWORKS.items():
         share = SHARES[data] * given.share
         print(f"\n{network} on {share:.0%} of {data}'s images, {EPOCHS} epochs", flush=True)
-        rows = _pairs.alternate([command(side, network, given) for side in ("ours", "plain")], given.rounds)
+        sides = [command(side, network, given) for side in ("ours", "plain")]
+        rows = _pairs.alternate(sides, given.rounds)
         print(_pairs.table(rows, "images a second", "{:,.0f}"))
         ours, plain = (statistics.median(row.values) for row in rows)
         speeds[network] = ours, plain
@@ -116,13 +121,10 @@ def task(network: str, place: Path, share: float) -> Any:
     if NETWORKS[network] == "mnist":
         import tensorflow_datasets as tfds
 
-        found = [
-            tfds.as_numpy(tfds.load(
-                "mnist", data_dir=str(place), split=f"{part}[:{share:.0%}]", batch_size=-1, as_supervised=True,
-                download=False,
-            ))
-            for part in ("train", "test")
-        ]  # fmt: skip
+        splits = [f"{part}[:{share:.0%}]" for part in ("train", "test")]
+        found = tfds.load(
+            "mnist", data_dir=str(place), split=splits, batch_size=-1, as_supervised=True, download=False
+        )
         pairs = [(np.asarray(images), np.asarray(labels)) for images, labels in found]
         return simple.task(network, *pairs, fit="pad", **changes)
     made = simple.task(network, place / "train", place / "test", **changes)
@@ -179,7 +181,7 @@ def _mnist(place: Path, share: float, recipe: Any) -> tuple[Any, Any, int]:
 
 
 def _cifar(place: Path, share: float, recipe: Any) -> tuple[Any, Any, int]:
-    """`image_dataset_from_directory`, Rescaling, cache and prefetch, as in the guide "Load and preprocess images"."""
+    """The guide "Load and preprocess images": image_dataset_from_directory, Rescaling, cache, prefetch."""
     import keras
     import tensorflow as tf
 
