@@ -275,7 +275,13 @@ def test_the_batch_that_ended_a_training_is_kept(tmp_path: Path) -> None:
     recipe = Recipe(learning_rate=1e-3, schedule="constant", epochs=3)
     model.compile(optimize.optimizer(recipe, 24), steps_per_execution=3, **optimize.measures(model, recipe))
     with pytest.raises(FloatingPointError) as caught:
-        model.fit(seen, epochs=3, callbacks=[watch.NaN(seen, recipe, 8, tmp_path / "logs")], verbose=0)
+        model.fit(
+            seen,
+            epochs=3,
+            callbacks=[watch.NaN(seen, recipe, 8, tmp_path / "logs")],
+            shuffle=False,
+            verbose=0,
+        )
     step = held_37.index(True) + 1
     assert str(caught.value) == (
         f"the loss is no longer a number at step {step} of 8 in epoch 1 of 3, at learning rate 0.001; the "

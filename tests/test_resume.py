@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -55,3 +56,22 @@ def test_a_killed_training_ends_as_an_unbroken_one(recipe: str, tmp_path: Path) 
     assert got["rows"] == want["rows"]
     assert got["kept"] == want["kept"]
     assert all(np.array_equal(one, other) for one, other in zip(weights, others, strict=True))
+
+
+@pytest.mark.slow
+def test_the_same_command_goes_on_after_kill_9(tmp_path: Path) -> None:
+    """The whole line: its first process is killed in training, its others end with it."""
+    words = [sys.executable, "-m", "pipeline", "run", "--model", "lenet5_modern", "--epochs", "40", "--json"]
+    first = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    states = tmp_path / "runs" / "digits-lenet5_modern" / "checkpoints"
+    until = time.monotonic() + 300
+    while not list(states.glob("*/last-3.weights.h5")) and time.monotonic() < until:
+        time.sleep(0.02)
+    first.kill()
+    first.wait()
+    again = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=500)
+    result = json.loads(again.stdout)
+    assert (again.returncode, result["outcome"]) == (0, "pushed")
+    assert result["training"]["resumed_after"] >= 2
+    assert [row["epoch"] for row in result["training"]["history"]] == list(range(1, 41))
+    assert not states.exists(), "a run that is done needs no state"

@@ -173,7 +173,8 @@ def labels_of(source: Source) -> np.ndarray:
 
 
 def _from_memory(images: np.ndarray, labels: np.ndarray, batch_size: int, shuffled: bool) -> Any:
-    held_images, held_labels, count = tf.constant(images), tf.constant(labels), len(labels)
+    with tf.device("/CPU:0"):
+        held_images, held_labels, count = tf.constant(images), tf.constant(labels), len(labels)
 
     def one_pass(key: tf.Tensor) -> tf.data.Dataset:
         order = tf.range(count, dtype=tf.int64)

@@ -154,7 +154,8 @@ def train(
         if state.rows and checkpoints is not None:
             checkpoint.restore(scores, state, checkpoints)
     start = len(state.rows)
-    epoch = tf.Variable(start, dtype=tf.int64, trainable=False)
+    with tf.device("/CPU:0"):  # where tf.data reads it
+        epoch = tf.Variable(start, dtype=tf.int64, trainable=False)
     seen, unseen = _batches(task, scores, epoch, spread.num_replicas_in_sync)
     history = watch.History(state.rows, recipe.epochs, steps, task.train.count, report)
     keeper = watch.Keeper(state, checkpoints, options.weights, options.patience)
@@ -166,7 +167,7 @@ def train(
     if not watch.stalled(state.rows, options.weights, options.patience):
         scores.fit(
             seen, epochs=recipe.epochs, initial_epoch=start, validation_data=unseen, callbacks=callbacks,
-            verbose=0,
+            shuffle=False, verbose=0,
         )  # fmt: skip
     model, kept = _handed_out(task, scores, state, checkpoints, keeper)
     if logs is not None:

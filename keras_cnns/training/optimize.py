@@ -55,7 +55,7 @@ class _SGD(keras.optimizers.SGD):
     """
 
     def __init__(self, decay: float, learning_rate: Any, **common: Any) -> None:
-        super().__init__(learning_rate, **common)
+        super().__init__(learning_rate, name="sgd", **common)
         self._decay = decay
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
