@@ -12,7 +12,16 @@ from typing import NoReturn
 from keras_cnns._checks import nearest
 from pipeline.errors import BadInput
 
-COMMANDS = ("run", "predict", "report", "runs", "compare", "rollback", "doctor")  # in the order of --help
+COMMANDS = (
+    "run",
+    "predict",
+    "report",
+    "runs",
+    "compare",
+    "rollback",
+    "serve",
+    "doctor",
+)  # in the order of --help
 
 
 class _Parser(argparse.ArgumentParser):
