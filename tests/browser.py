@@ -1,7 +1,7 @@
 """A real browser for tests: Debian's Chromium, driven by Playwright's Python package.
 
-`chromium` starts one, best in a fixture of a module; `open_file` and `open_page` open a page in it and note what
-the page complains about and what it asks for. All are context managers.
+`chromium` starts one, best in a fixture of a module; `open_file` and `open_page` open a page in it and note
+what the page complains about and what it asks for. All are context managers.
 """
 
 from __future__ import annotations
