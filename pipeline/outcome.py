@@ -21,6 +21,7 @@ from pipeline.components import example_gen, gate, pusher, serving_check
 from pipeline.config import Config
 from pipeline.errors import Stopped
 from pipeline.progress import send
+from pipeline.pushed import latest
 from pipeline.sources import Dataset
 from pipeline.steps import STEPS
 
@@ -177,7 +178,10 @@ class Teller:
         self._result["pushed"] = pushed.get_string_custom_property("pushed_destination")
         version = f"{self._config.models}/{self._config.name}/{Path(self._result['pushed']).name}"
         if pushed.get_int_custom_property("already_there"):
-            return f"{version} is this model"
+            served = latest(Path(self._result["pushed"]).parent) or {}
+            back = "rolled_back_from" in served
+            more = f"; version {served['version']} is served, by a rollback" if back else ""
+            return f"{version} is this model{more}"
         self._executed = True
         return version
 
