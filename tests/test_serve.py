@@ -71,7 +71,7 @@ def started(model: Path, *arguments: str) -> Iterator[Server]:
         assert process.stdout is not None
         assert process.stdout.readline() == "loading the model\n"
         found = re.fullmatch(
-            r"local server of \S+, version \d+: http://\S+:(\d+)/\n", process.stdout.readline()
+            r"local server of .+, version \d+: http://\S+:(\d+)/\n", process.stdout.readline()
         )
         assert found is not None, process.communicate()[1]
         yield Server(int(found[1]), model)
@@ -472,13 +472,20 @@ def test_the_page_can_be_used_by_keyboard(server: Server, samples: list[Path], b
     assert seen.complaints == []
 
 
-def test_names_of_classes_stay_words(models: Path, samples: list[Path], browser: Any) -> None:
-    with started(models / "2") as running, open_page(browser, running.address) as (page, seen):
+def test_names_stay_words(models: Path, samples: list[Path], browser: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "dogs & <i>wölfe"
+    shutil.copytree(models / "2", folder / "2")
+    with started(folder) as running, open_page(browser, running.address) as (page, seen):
+        page.get_by_role("heading", level=1, name=folder.name).wait_for()
         page.locator("#file").set_input_files(samples[0])
         page.get_by_role("heading", name="What it says").wait_for()
         assert page.get_by_role("rowheader").first.inner_text().startswith("<b>digit</b> ")
         assert "pushed" in page.locator("#about").inner_text()
         assert "accuracy" not in page.locator("#about").inner_text(), "nothing is known of it"
+        page.get_by_text("Ask it from a program").click()
+        command = page.locator("#command").inner_text().replace("picture.jpg", str(samples[0]))
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
+        assert json.loads(done.stdout)["predictions"][0]["label"].isdigit(), "the graph has its own"
     assert seen.complaints == []
 
 

@@ -76,7 +76,7 @@ def make(held: Held, local: bool = True) -> Starlette:
         return Json(await anyio.to_thread.run_sync(look, held.current, data, limiter=limiter))
 
     async def serving(request: Request) -> Response:
-        path = request.url.path
+        path = request.scope["path"]  # decoded, since names may hold what a URL does not
         if request.method == "POST" and (match := _PREDICT.fullmatch(path)):
             model, body = _model(held, *match.groups()), await _body(request)
             return Json(await anyio.to_thread.run_sync(_predict, model, body, limiter=limiter))
