@@ -22,7 +22,7 @@ from tfx.proto.orchestration import pipeline_pb2
 from tfx.types import standard_artifacts
 
 from keras_cnns.training.examples import LABEL, LABEL_TEXT
-from pipeline import code
+from pipeline import code, warm
 from pipeline.components.baseline import LastBlessedOther
 from pipeline.components.example_gen import ImageExampleGen
 from pipeline.components.gate import Gate
@@ -38,6 +38,10 @@ _DATA_OPTIONS = ("data", "data_dir", "test_share", "max_bad_images", "seed")
 _DATA_CODE = (
     "pipeline/sources.py", "pipeline/images.py", "pipeline/components/example_gen.py",
     "pipeline/components/statistics_gen.py", "keras_cnns/training/examples.py",
+)  # fmt: skip
+# What may be changed of a training besides its recipe: `keras_cnns.training.fit.Options`.
+_TRAINING_OPTIONS = (
+    "weights", "patience", "class_weights", "accumulate", "precision", "xla", "warm_start",
 )  # fmt: skip
 # A push is an effect outside of the metadata store: Pusher itself sees whether the model is already there.
 _NEVER_CACHED = ("Pusher",)
@@ -146,7 +150,7 @@ def _trainer_config(config: Config, dataset: Dataset, place: Place) -> dict:
     """What the training depends on; the code's fingerprint keeps an edited network out of the cache."""
     if config.image_size is None or config.fit is None:
         raise ValueError("image_size and fit must be resolved before the pipeline is built")
-    recipe = config.recipe
+    recipe = config.training
     return {
         "model": config.model,
         "data": config.data,
@@ -156,7 +160,10 @@ def _trainer_config(config: Config, dataset: Dataset, place: Place) -> dict:
             "height": config.image_size, "width": config.image_size, "channels": dataset.channels,
             "fit": config.fit, "low": recipe.low, "high": recipe.high,
         },
+        "options": {key: getattr(config, key) for key in _TRAINING_OPTIONS},
+        "warm_start": warm.digest(config.warm_start),
         "checkpoints": str(place.checkpoints),
+        "tensorboard": str(place.root.parent / "tensorboard"),
         "versions": code.versions(),
         "code": code.fingerprint("keras_cnns", "pipeline/worker.py", "pipeline/trainer.py"),
     }  # fmt: skip

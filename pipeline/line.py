@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -69,6 +70,7 @@ def run(request: dict[str, Any]) -> None:
     teller = outcome.Teller(config, dataset, output)
     _runner()(teller).run_with_ir(graph.compile_pipeline(pipeline))
     teller.finish()
+    shutil.rmtree(place.checkpoints, ignore_errors=True)
 
 
 def _runner() -> type:

@@ -102,7 +102,7 @@ class Teller:
     def _train(self) -> str:
         folder = Path(self._artifacts["Trainer"]["model_run"].uri)
         facts = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-        recipe = {"model": self._config.model, **vars(self._config.recipe)}
+        recipe = {"model": self._config.model, **vars(self._config.training)}
         self._result["training"] = {**facts, "recipe": recipe}
         last = facts["history"][-1]
         epochs = len(facts["history"])
