@@ -36,9 +36,11 @@ class Config:
     """What a run is asked to do; a None is filled in by `resolve`, from the data and the recipe."""
 
     data: str = _option(
-        "digits", "data set: digits, a TFDS name, or a folder of class folders", "NAME|FOLDER"
+        "digits", "data set: digits, a TFDS name, or a folder of class folders or TFRecords", "NAME|FOLDER"
     )
     data_dir: str | None = _option(None, "folder that holds prepared TFDS data sets", "FOLDER")
+    train_split: str | None = _option(None, "part of a TFDS data set to train on: train[:80%%]", "SPLIT")
+    test_split: str | None = _option(None, "part of it to evaluate on: train[80%%:] (default: test)", "SPLIT")
     model: str = _option("lenet5", "network, a name that `python -m keras_cnns list` shows", "NAME")
     recipe: str = _option("paper", "how it is trained: paper, as its own, or modern, as today", "NAME")
     epochs: int | None = _option(None, "passes over the training images (default: the recipe's)", "N", 1)

@@ -34,9 +34,9 @@ from pipeline.evaluation import eval_config
 from pipeline.sources import Dataset
 
 # What ExampleGen looks at; the other options leave its examples in the cache.
-_DATA_OPTIONS = ("data", "data_dir", "test_share", "max_bad_images", "seed")
+_DATA_OPTIONS = ("data", "data_dir", "train_split", "test_split", "test_share", "max_bad_images", "seed")
 _DATA_CODE = (
-    "pipeline/sources.py", "pipeline/images.py", "pipeline/components/example_gen.py",
+    "pipeline/sources", "pipeline/images.py", "pipeline/components/example_gen.py",
     "pipeline/components/statistics_gen.py", "keras_cnns/training/examples.py",
 )  # fmt: skip
 # What may be changed of a training besides its recipe: `keras_cnns.training.fit.Options`.

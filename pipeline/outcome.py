@@ -80,6 +80,7 @@ class Teller:
         parts.append(f"{sum(example_gen.SHARDS.values())} shards")
         if facts["bad"]:
             parts.append(f"{len(facts['bad'])} unreadable left out")
+        parts += facts["remarks"]
         return " · ".join(parts)
 
     def _statistics(self) -> str:
