@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
+_SMALL = 1 << 16  # pixels
 _PNG_END = b"IEND\xaeB`\x82"
 
 
@@ -16,6 +18,8 @@ class Look:
     height: int = 0
     format: str = ""
     colour: str = ""
+    brightness: int = 0
+    contrast: int = 0
     why: str = ""
 
     @property
@@ -36,7 +40,8 @@ def look_at(data: bytes) -> Look:
             if picture.format == "PNG":
                 _check_png(data)
             form = "PNG" if picture.format == "PNG" else "JPEG"
-            return Look(picture.width, picture.height, form, "grey" if is_grey(picture.mode) else "colour")
+            colour = "grey" if is_grey(picture.mode) else "colour"
+            return Look(picture.width, picture.height, form, colour, *grey_levels(picture))
     except Picture.UnidentifiedImageError:
         return Look(why="not an image" if data else "empty, or cannot be opened")
     except Picture.DecompressionBombError:
@@ -44,6 +49,22 @@ def look_at(data: bytes) -> Look:
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, …
         text = str(error) or type(error).__name__
         return Look(why="truncated" if "truncated" in text.lower() else text)
+
+
+def grey_levels(picture: Any) -> tuple[int, int]:
+    """Mean and standard deviation of a decoded picture's grey levels, 0 to 255, in whole levels."""
+    import numpy as np
+
+    if picture.mode.startswith("I"):  # 16 bits, which Pillow would clip
+        levels = np.asarray(picture).ravel() / 257.0
+    elif picture.width * picture.height <= _SMALL:
+        levels = np.frombuffer(picture.convert("L").tobytes(), np.uint8).astype(np.float64)
+    else:  # counted by Pillow, which needs no floats for millions of pixels
+        counts = np.array(picture.convert("L").histogram(), np.float64)
+        mean = counts @ np.arange(256) / counts.sum()
+        return round(mean), round((counts @ (np.arange(256) - mean) ** 2 / counts.sum()) ** 0.5)
+    mean = levels.sum() / levels.size
+    return round(mean), round(max(levels @ levels / levels.size - mean * mean, 0.0) ** 0.5)
 
 
 def is_grey(mode: str) -> bool:

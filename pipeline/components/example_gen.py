@@ -129,6 +129,7 @@ def write(config: Config, dataset: sources.Dataset, folder: Path) -> dict[str, A
             record = Record(
                 image.data, image.label, label, image.source,
                 look.width, look.height, look.format, look.colour, image.origin,
+                look.brightness, look.contrast,
             )  # fmt: skip
             shards[split][turn].write(to_example(record))
             tally.per_class[split][image.label] += 1
