@@ -12,7 +12,7 @@ from typing import NoReturn
 from keras_cnns._checks import nearest
 from pipeline.errors import BadInput
 
-COMMANDS = ("run", "predict")  # modules of pipeline.commands, in the order of --help
+COMMANDS = ("run", "validate", "predict")  # modules of pipeline.commands, in the order of --help
 
 
 class _Parser(argparse.ArgumentParser):
