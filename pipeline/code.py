@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import subprocess
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import keras_cnns
 import pipeline
@@ -33,3 +35,21 @@ def fingerprint(*parts: str) -> str:
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             state.update(f"{part}/{file.name}\0".encode() + file.read_bytes())
     return state.hexdigest()
+
+
+def git() -> dict[str, Any] | None:
+    """Revision of the checkout, and whether it had changes; None where it is no checkout."""
+    root = Path(__file__).parent
+
+    def ask(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+
+    try:
+        return {
+            "revision": ask("rev-parse", "--short=12", "HEAD"),
+            "dirty": bool(ask("status", "--porcelain")),
+        }
+    except (OSError, subprocess.SubprocessError):
+        return None

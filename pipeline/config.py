@@ -14,7 +14,6 @@ from keras_cnns.registry import MODELS
 from pipeline import schema
 from pipeline.changes import CHANGES, accepted
 from pipeline.errors import BadInput
-from pipeline.lanes import tomllib
 
 
 def _option(default: Any, text: str, metavar: str | None = None, least: float | None = None) -> Any:
@@ -58,6 +57,7 @@ class Config:
     output: str | None = _option(None, "folder of the run (default: runs/DATA-MODEL)", "FOLDER")
     models: str = _option("models", "folder that models are pushed to", "FOLDER")
     name: str | None = _option(None, "name of the pushed model (default: DATA-MODEL)", "NAME")
+    keep: int = _option(10, "pushed versions to keep, or 0 for all", "N", 0)
 
     @property
     def recipe(self) -> Recipe:
@@ -74,6 +74,8 @@ def option_name(key: str) -> str:
 
 def load(path: Path) -> dict[str, Any]:
     """The values of a TOML file, checked: unknown keys and wrong types are refused."""
+    from pipeline.lanes import tomllib  # not of the standard library on Python 3.10
+
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -78,6 +78,11 @@ def summary(folder: Path, classes: list[str], blessed: bool, threshold: float) -
     }
 
 
+def accuracy(folder: Path) -> float:
+    """The new model's accuracy on all examples, of what the Evaluator wrote below `folder`."""
+    return _by_slice(_results(folder)[0])[()][_ACCURACY]
+
+
 def wilson(share: float, count: int, z: float = 1.96) -> list[float]:
     """The 95 % interval of a share that was seen in `count` draws (Wilson 1927)."""
     if not count:

@@ -147,9 +147,12 @@ def _behind_the_gate(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=serving_check.outputs["blessing"],
+        evaluation=evaluator.outputs["evaluation"],
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(place.models))
         ),
+        run=str(config.output),
+        keep=config.keep,
     )
     return [trainer, baseline, evaluator, serving_check, pusher]
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from keras_cnns._checks import nearest
+from pipeline import pushed
 from pipeline.errors import BadInput
-from pipeline.sources import SUFFIXES
+from pipeline.images import SUFFIXES
 
 _BATCH = 64
 
@@ -18,7 +19,7 @@ def predict(model: Path, pictures: list[Path], top: int = 3) -> list[dict[str, A
     """Classify pictures with a SavedModel, through the signature that takes encoded bytes.
 
     Args:
-        model: A version's folder, or the folder of versions, of which the newest is taken.
+        model: A version's folder, or the folder of versions, of which the one that is served is taken.
         pictures: Files, and folders that are searched for pictures.
         top: Classes to name for each.
 
@@ -30,12 +31,12 @@ def predict(model: Path, pictures: list[Path], top: int = 3) -> list[dict[str, A
     """
     folder = find_model(model)
     files = find_pictures(pictures)
-    images = [_checked(file) for file in files]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from pipeline import lean
 
     with lean.imports(without=lean.KERAS_EXTRAS):
         import tensorflow as tf
+    images = [_checked(file) for file in files]
     try:
         serve = tf.saved_model.load(str(folder)).signatures["serve_bytes"]
         labels = (folder / "labels.txt").read_text(encoding="utf-8").splitlines()
@@ -52,7 +53,7 @@ def predict(model: Path, pictures: list[Path], top: int = 3) -> list[dict[str, A
 
 
 def find_model(model: Path) -> Path:
-    """The folder of a SavedModel: the one named, or the newest version in it."""
+    """The folder of a SavedModel: the one named, or the version in it that is to be served."""
     if (model / "saved_model.pb").is_file():
         return model
     if not model.is_dir():
@@ -62,12 +63,7 @@ def find_model(model: Path) -> Path:
         close = nearest(model.name, known)
         hint = f"; did you mean {model.parent / close}?" if close else ""
         raise BadInput(f"{model}: there is no such model{hint}")
-    numbered = [
-        path for path in model.iterdir() if path.name.isdigit() and (path / "saved_model.pb").is_file()
-    ]
-    if not numbered:
-        raise BadInput(f"{model} holds no pushed version of a model")
-    return max(numbered, key=lambda path: int(path.name))
+    return pushed.current(model)
 
 
 def find_pictures(pictures: list[Path]) -> list[Path]:
@@ -86,13 +82,12 @@ def find_pictures(pictures: list[Path]) -> list[Path]:
 
 
 def _checked(file: Path) -> bytes:
-    from pipeline.images import look_at
+    from pipeline.images import readable
 
-    data = file.read_bytes()
-    look = look_at(data)
-    if look.why:
-        raise BadInput(f"{file} cannot be read: {look.why}")
-    return data
+    try:
+        return readable(file.read_bytes())
+    except (BadInput, OSError) as error:
+        raise BadInput(f"{file} cannot be read: {error}") from None
 
 
 def as_text(rows: list[dict[str, Any]]) -> str:

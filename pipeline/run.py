@@ -254,7 +254,7 @@ def _complete(
         "schema": 1, "name": str(config.name), "data": config.data, "model": config.model,
         "outcome": outcome, "sentence": sentence, "output": str(config.output), **result,
         "next": _next_command(result, config), "steps": screen.all_steps(), "versions": code.versions(),
-        "git": _git(), "config": {k: v for k, v in dataclasses.asdict(config).items() if v is not None},
+        "git": code.git(), "config": {k: v for k, v in dataclasses.asdict(config).items() if v is not None},
     }  # fmt: skip
 
 
@@ -299,24 +299,6 @@ def _shown(path: Path, resolve: bool = True) -> str:
     with contextlib.suppress(ValueError):
         return str(absolute.relative_to(Path.cwd()))
     return str(absolute)
-
-
-def _git() -> dict[str, Any] | None:
-    """Revision of the checkout, and whether it had changes."""
-    root = Path(__file__).parent
-
-    def ask(*words: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=10
-        ).stdout.strip()
-
-    try:
-        return {
-            "revision": ask("rev-parse", "--short=12", "HEAD"),
-            "dirty": bool(ask("status", "--porcelain")),
-        }
-    except (OSError, subprocess.SubprocessError):
-        return None
 
 
 def _environment() -> dict[str, str]:

@@ -19,9 +19,7 @@ from typing import Any
 from keras_cnns._checks import nearest
 from pipeline.config import Config
 from pipeline.errors import BadInput
-from pipeline.images import is_grey
-
-SUFFIXES = (".png", ".jpg", ".jpeg")
+from pipeline.images import SUFFIXES, is_grey, opened
 
 
 @dataclass(frozen=True)
@@ -231,12 +229,10 @@ def _own_splits(items: Sequence[tuple[str, int]], seed: int) -> Iterator[tuple[s
 
 def _channels(paths: Sequence[Path], looked_at: int = 200) -> int:
     """1 when all of a sample of images are grey, else 3; an unreadable one is found later, by name."""
-    from PIL import Image as Picture
-
     for path in paths[:: max(1, len(paths) // looked_at)]:
         try:
-            with Picture.open(path) as picture:
-                if not is_grey(picture.mode):
+            with opened(path) as picture:
+                if not is_grey(picture):
                     return 3
         except Exception:
             continue

@@ -10,9 +10,7 @@ import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 from keras_cnns.training.examples import (
-    BRIGHTNESS,
     COLOUR,
-    CONTRAST,
     FORMAT,
     HEIGHT,
     LABEL,
@@ -21,6 +19,7 @@ from keras_cnns.training.examples import (
     WIDTH,
 )
 from pipeline.changes import Finding
+from pipeline.components.statistics_gen import BRIGHTNESS, CONTRAST
 
 Statistics = Any  # statistics_pb2.DatasetFeatureStatisticsList
 _REASON = anomalies_pb2.AnomalyInfo
@@ -71,6 +70,15 @@ class Comparison:
             ),
             "test": tfdv.validate_statistics(self.test, self.schema),
         }
+
+
+def count_of(statistics: Statistics, name: str) -> int:
+    """In how many images a column was looked at."""
+    for feature in statistics.datasets[0].features:
+        if list(feature.path.step) == [name]:
+            found = getattr(feature, feature.WhichOneof("stats"))
+            return int(found.common_stats.num_non_missing)
+    return 0
 
 
 def images_in(statistics: Statistics) -> int:

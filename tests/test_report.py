@@ -13,10 +13,10 @@ import pytest
 from browser import chromium, open_file
 from PIL import Image, ImageDraw
 
-from pipeline import page as page_parts
 from pipeline import report
+from pipeline.report import charts, matrix, pictures, tags
 
-ROOT = Path(report.__file__).parents[1]
+ROOT = Path(report.__file__).parents[2]
 DIGITS = tuple("0123456789")
 HOSTILE = '<script>alert(1)</script>" onload="alert(2)'
 PARTS = ("dataset", "validation", "training", "evaluation", "serving", "steps", "versions", "git", "config")
@@ -148,7 +148,30 @@ def made(folder, classes=DIGITS, epochs=12):
             "threshold": 0.95,
             "blessed": True,
             "count": 36 * len(classes),
-            "baseline": {"version": "models/digits-lenet5/2", "accuracy": 0.978},
+            "top5": 0.999,
+            "calibration_error": 0.012,
+            "slices": [
+                {
+                    "feature": "size",
+                    "value": "up to 8 px",
+                    "count": 300,
+                    "accuracy": 0.983,
+                    "interval": [0.961, 0.993],
+                },
+                {
+                    "feature": "origin",
+                    "value": "phone",
+                    "count": 60,
+                    "accuracy": 0.97,
+                    "interval": [0.89, 0.99],
+                },
+            ],
+            "baseline": {
+                "version": "models/digits-lenet5/2",
+                "accuracy": 0.978,
+                "difference": 0.003,
+                "interval": [-0.005, 0.011],
+            },
             "per_class": per_class(classes, random),
             "confusion": counts,
             "mistakes": mistakes,
@@ -193,7 +216,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, element, attributes):
         self.elements.append((element, dict(attributes)))
-        if element not in page_parts.VOID:
+        if element not in tags.VOID:
             self.open.append(element)
 
     def handle_endtag(self, element):
@@ -357,6 +380,21 @@ def test_the_verdict_says_against_what(tmp_path, accuracy, baseline, sentence):
     assert sentence in read(written(tmp_path, result)).text
 
 
+def test_groups_of_images_and_other_measures_are_told(tmp_path):
+    result = made(tmp_path)
+    text = read(written(tmp_path, result)).text
+    assert "It is 0.003 above the last blessed model, models/digits-lenet5/2 (95 % interval" in text
+    assert "of the difference -0.005 to +0.011)" in text
+    for words in ("folder inside of the class", "phone", "up to 8 px", "five likeliest", "calibration error"):
+        assert words in text
+    for key in ("slices", "top5", "calibration_error"):
+        del result["evaluation"][key]
+    text = read(written(tmp_path, result)).text
+    for words in ("Groups of images", "five likeliest", "calibration error", "certainty"):
+        assert words not in text
+    assert "loss (cross-entropy)" in text
+
+
 def test_matrix_rows_are_named_in_the_order_of_the_classes(tmp_path):
     result = made(tmp_path, ["cat", "dog"])
     result["evaluation"]["confusion"] = [[30, 6], [0, 36]]
@@ -380,7 +418,7 @@ def test_matrix_shows_every_count_of_few_classes(tmp_path):
 @pytest.mark.parametrize(("size", "side"), [(21, 1), (100, 1), (200, 1), (1000, 5)])
 def test_matrix_of_many_classes_has_a_square_for_each_mistake(size, side):
     counts = confusion([str(index) for index in range(size)], Random(7))
-    drawn = page_parts.dense_matrix(counts)
+    drawn = matrix.dense_matrix(counts)
     squares = set(re.findall(r"M(\d+) (\d+)h1v1h-1z", drawn))
     wanted = {(c // side, r // side) for r, row in enumerate(counts) for c, count in enumerate(row) if count}
     assert {(int(column), int(row)) for column, row in squares} == wanted
@@ -403,7 +441,7 @@ def test_pictures_are_bounded_and_odd_ones_are_named(tmp_path):
     result["dataset"]["samples"] = [{"file": f"samples/{i % 10}.png", "label": "0"} for i in range(60)]
     mistakes = [{**result["evaluation"]["mistakes"][0], "file": f"mistakes/{i % 12}.png"} for i in range(60)]
     (tmp_path / "mistakes/text.png").write_text("no picture")
-    (tmp_path / "mistakes/huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(page_parts.MAX_PICTURE_BYTES))
+    (tmp_path / "mistakes/huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(pictures.MAX_PICTURE_BYTES))
     picture(tmp_path.parent / f"{tmp_path.name}-outside" / "x.png", "x")
     odd = ["mistakes/text.png", "mistakes/huge.png", "mistakes/none.png", f"../{tmp_path.name}-outside/x.png"]
     for one, file in zip(mistakes, odd, strict=False):
@@ -472,14 +510,14 @@ def test_one_epoch_is_told_and_not_drawn(tmp_path):
     ],
 )
 def test_ticks_are_round_and_enclose(low, high, count, marks):
-    assert page_parts.ticks(low, high, count) == pytest.approx(marks)
+    assert charts.ticks(low, high, count) == pytest.approx(marks)
 
 
 def test_lines_lie_where_their_values_are():
-    line = page_parts.Series("training", ((1.0, 0.0), (2.0, 1.0), (3.0, 0.5)))
-    chart = page_parts.line_chart("accuracy", [line])
-    left, right = page_parts.LEFT, page_parts.WIDTH - page_parts.RIGHT
-    top, bottom = page_parts.TOP, page_parts.HEIGHT - page_parts.BOTTOM
+    line = charts.Series("training", ((1.0, 0.0), (2.0, 1.0), (3.0, 0.5)))
+    chart = charts.line_chart("accuracy", [line])
+    left, right = charts.LEFT, charts.WIDTH - charts.RIGHT
+    top, bottom = charts.TOP, charts.HEIGHT - charts.BOTTOM
     middle, half = (left + right) / 2, (top + bottom) / 2
     assert f'points="{left:.1f},{bottom:.1f} {middle:.1f},{top:.1f} {right:.1f},{half:.1f}"' in chart
     assert "accuracy over the epochs: training from 0 to 0.5" in chart

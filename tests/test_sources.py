@@ -102,7 +102,7 @@ def test_the_fingerprint_follows_the_files(tmp_path: Path) -> None:
         (b"hello", "not an image"),
         (encoded((64, 64))[:-1], "truncated"),
         (encoded((64, 64), "JPEG")[:300], "truncated"),
-        (encoded(form="BMP"), "BMP, not PNG or JPEG"),
+        (encoded(form="TIFF"), "TIFF, not JPEG, PNG, BMP, GIF or WebP"),
     ],
 )
 def test_what_cannot_be_read_is_told(data: bytes, why: str) -> None:

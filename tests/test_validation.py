@@ -243,7 +243,11 @@ def test_accept_takes_the_names_that_the_gate_prints() -> None:
 def test_the_names_of_columns_are_those_of_the_examples(line: Callable[..., Any]) -> None:
     from pipeline.components import statistics_gen
 
-    assert set(schema.FEATURES) == set(statistics_gen._COLUMNS)
+    assert set(schema.FEATURES) == {
+        *statistics_gen._COLUMNS,
+        statistics_gen.BRIGHTNESS,
+        statistics_gen.CONTRAST,
+    }
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,6 @@ WIDTH, HEIGHT = "width", "height"  # in pixels
 SIZE = "size"  # of the longer side, in powers of two
 FORMAT = "format"  # "PNG", "JPEG", …
 COLOUR = "colour"  # "grey" or "colour"
-BRIGHTNESS = "brightness"  # mean grey level of the picture, 0 to 255, rounded
-CONTRAST = "contrast"  # standard deviation of its grey levels, rounded
 ORIGIN = "origin"  # the folder inside of the class folder, such as a camera's; "" where there is none
 
 
@@ -34,8 +32,6 @@ class Record:
     format: str
     colour: str
     origin: str = ""
-    brightness: int = 0
-    contrast: int = 0
 
     @property
     def size(self) -> str:
@@ -49,7 +45,6 @@ def to_example(record: Record) -> bytes:
         IMAGE: record.image, LABEL: record.label, LABEL_TEXT: record.label_text, SOURCE: record.source,
         WIDTH: record.width, HEIGHT: record.height, SIZE: record.size,
         FORMAT: record.format, COLOUR: record.colour, ORIGIN: record.origin,
-        BRIGHTNESS: record.brightness, CONTRAST: record.contrast,
     }  # fmt: skip
     feature = {name: _feature(value) for name, value in named.items()}
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)

@@ -19,7 +19,7 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 from pipeline import sources
 from pipeline.config import Config
 from pipeline.errors import BadInput
-from pipeline.images import Look, look_at
+from pipeline.images import Look, look_at_all
 from pipeline.progress import report
 
 SHARDS = {"train": 4, "test": 1}
@@ -127,9 +127,8 @@ def write(config: Config, dataset: sources.Dataset, folder: Path) -> dict[str, A
             turn = sum(tally.per_class[split]) % len(shards[split])
             label = dataset.classes[image.label]
             record = Record(
-                image.data, image.label, label, image.source,
+                look.data, image.label, label, image.source,
                 look.width, look.height, look.format, look.colour, image.origin,
-                look.brightness, look.contrast,
             )  # fmt: skip
             shards[split][turn].write(to_example(record))
             tally.per_class[split][image.label] += 1
@@ -160,7 +159,7 @@ def _looked_at(images: Iterable[tuple[str, sources.Image]]) -> Iterator[tuple[st
 
 
 def _look_at_all(images: list[tuple[str, sources.Image]]) -> list[Look]:
-    return [look_at(image.data) for _, image in images]
+    return look_at_all([image.data for _, image in images])
 
 
 def _accepted(
@@ -188,8 +187,9 @@ def _keep_sample(
     of_class = tally.per_class[split][image.label]
     if of_class <= max(1, _SAMPLES // len(tally.per_class[split])) and len(tally.samples) < _SAMPLES:
         safe = "".join(one if one.isalnum() or one in "-_" else "-" for one in label)[:40]
-        name = f"samples/{safe}-{of_class}.{'png' if look.format == 'PNG' else 'jpg'}"
-        (folder / name).write_bytes(image.data)
+        suffix = "jpg" if look.data.startswith(b"\xff\xd8") else "png"
+        name = f"samples/{safe}-{of_class}.{suffix}"
+        (folder / name).write_bytes(look.data)
         tally.samples.append({"file": name, "label": label})
 
 

@@ -1,0 +1,77 @@
+"""The report of a run: one HTML file that a person opens to see what came out and why.
+
+Everything comes from `result.json` and the pictures beside it. The page carries its style, charts and
+pictures in itself, has no script, and its content policy forbids every request, so it reads the same offline,
+in an e-mail or on paper. Only the standard library is imported: a light process writes the report.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pipeline.report.came_out import came_out
+from pipeline.report.given import given
+from pipeline.report.header import header
+from pipeline.report.learned import learned
+from pipeline.report.made import made
+from pipeline.report.tags import Html, section, tag
+from pipeline.report.words import Part
+
+SCHEMA = 1
+
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def write(folder: Path) -> Path:
+    """Write `report.html` into the folder of a run, from the `result.json` that lies there.
+
+    Args:
+        folder: Folder of one run. Pictures are named in `result.json` relative to it; one that is missing,
+            lies outside, is neither PNG nor JPEG, or is larger than 200 kB is replaced by a few words.
+
+    Returns:
+        The path of the report. It replaces an older one in a single step.
+
+    Raises:
+        FileNotFoundError: The folder holds no `result.json`.
+        ValueError: `result.json` is not JSON, or of a schema that this version does not read.
+    """
+    source = folder / "result.json"
+    if not source.is_file():
+        raise FileNotFoundError(f"folder {folder}: it holds no result.json; give the folder that a run made")
+    try:
+        result = json.loads(source.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{source}: not readable as JSON: {error}") from None
+    schema = result.get("schema") if isinstance(result, dict) else None
+    if schema != SCHEMA:
+        raise ValueError(
+            f"{source}: schema must be {SCHEMA}, not {schema!r}; it was written by another version"
+        )
+    target, partial = folder / "report.html", folder / "report.html.part"
+    partial.write_text(render(result, folder), encoding="utf-8")
+    return partial.replace(target)
+
+
+def render(result: Part, folder: Path) -> str:
+    """The report as HTML text; `folder` is where the pictures named in `result` lie."""
+    style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("link", rel="icon", href="data:,"),
+        tag("title", f"{result['name']}: {result['outcome']}"),
+        tag("style", Html(style)),
+    )
+    sections = (
+        section("came-out", "What came out", came_out(result, folder)),
+        section("learned", "How it learned", learned(result)),
+        section("given", "What it was given", given(result, folder)),
+        section("made", "How it was made", made(result)),
+    )
+    body = tag("body", header(result), tag("main", *sections))
+    return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
