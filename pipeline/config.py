@@ -11,6 +11,8 @@ from typing import Any
 from keras_cnns._checks import unknown
 from keras_cnns.recipes import RECIPE_NAMES, Recipe, recipe_for
 from keras_cnns.registry import MODELS
+from pipeline import schema
+from pipeline.changes import CHANGES, accepted
 from pipeline.errors import BadInput
 
 # Data whose pictures mean something else in a mirror.
@@ -78,6 +80,14 @@ class Config:
     max_drop: float = _option(0.01, "accuracy that a model may lose against the last blessed one", "SHARE", 0)
     max_bad_images: int = _option(0, "unreadable images to leave out before the run is refused", "N", 0)
     seed: int = _option(0, "of the split, the weights and the order", "N", 0)
+    schema: str | None = _option(
+        None, "schema to hold the data to, an edited schema.pbtxt of an earlier run (default: inferred)",
+        "FILE.pbtxt",
+    )  # fmt: skip
+    accept: str | None = _option(
+        None, "changes to let through the gate, with commas between them, by the names that it prints "
+        f"({', '.join(CHANGES)})", "NAMES",
+    )  # fmt: skip
     output: str | None = _option(None, "folder of the run (default: runs/DATA-MODEL)", "FOLDER")
     models: str = _option("models", "folder that models are pushed to", "FOLDER")
     name: str | None = _option(None, "name of the pushed model (default: DATA-MODEL)", "NAME")
@@ -149,6 +159,9 @@ def check(config: Config) -> None:
         if getattr(config, key) not in (None, *words):
             raise BadInput(str(unknown(option_name(key), getattr(config, key), words)))
     _check_training(config)
+    accepted(config.accept)
+    if config.schema is not None:
+        schema.load(Path(config.schema))
     if config.name is not None and (Path(config.name).name != config.name or config.name in ("", "..")):
         raise BadInput(f"--name is one folder name, not {config.name!r}")
 
