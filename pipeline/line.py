@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -20,7 +21,9 @@ from pipeline.errors import BadInput, Stopped
 def main() -> None:
     """Import everything, wait for the request, run the line, and end with its exit code."""
     progress.open_pipe(int(sys.argv[1]))
-    workers.prepare("train", os.environ)
+    training = "validate" not in sys.argv[2:]
+    if training:
+        workers.prepare("train", os.environ)
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # only the training process may hold a GPU
     lean.components_one_by_one()
     with lean.imports():
@@ -28,10 +31,11 @@ def main() -> None:
         from pipeline import outcome  # noqa: F401  # brings TFX, Beam, TFDV and TFMA
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    workers.prepare("serve")
+    if training:
+        workers.prepare("serve")
     code = 0
     try:
-        run(request)
+        run(request, training)
     except BadInput as error:
         progress.send("failed", sentence=str(error), code=2)
         code = 2
@@ -50,11 +54,12 @@ def main() -> None:
     os._exit(code)  # TFX's libraries may crash while the interpreter takes itself down
 
 
-def run(request: dict[str, Any]) -> None:
+def run(request: dict[str, Any], training: bool = True) -> None:
     """Build the pipeline of a request and run its nodes one after the other.
 
     Args:
         request: `config` (resolved), `dataset`, `output` and `models` (absolute).
+        training: Whether to go on behind the gate.
     """
     from pipeline import graph, outcome
     from pipeline.config import Config
@@ -65,10 +70,13 @@ def run(request: dict[str, Any]) -> None:
     config = Config(**request["config"])
     output = Path(request["output"])
     place = graph.Place(output / "tfx", output / "checkpoints", Path(request["models"]))
-    pipeline = graph.create_pipeline(config, dataset, place, beam=["--runner=FnApiRunner"])
+    pipeline = graph.create_pipeline(config, dataset, place, beam=["--runner=FnApiRunner"], train=training)
     teller = outcome.Teller(config, dataset, output)
-    _runner()(teller).run_with_ir(graph.compile_pipeline(pipeline))
-    teller.finish()
+    try:
+        _runner()(teller).run_with_ir(graph.compile_pipeline(pipeline))
+    finally:
+        teller.finish()
+    shutil.rmtree(place.checkpoints, ignore_errors=True)
 
 
 def _runner() -> type:
