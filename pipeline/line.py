@@ -57,7 +57,7 @@ def run(request: dict[str, Any]) -> None:
         request: `config` (resolved), `dataset`, `output` and `models` (absolute).
     """
     from pipeline import graph, outcome
-    from pipeline.config import Config
+    from pipeline.config import Config, beam_options
     from pipeline.sources import Dataset
 
     found = request["dataset"]
@@ -65,7 +65,7 @@ def run(request: dict[str, Any]) -> None:
     config = Config(**request["config"])
     output = Path(request["output"])
     place = graph.Place(output / "tfx", output / "checkpoints", Path(request["models"]))
-    pipeline = graph.create_pipeline(config, dataset, place, beam=["--runner=FnApiRunner"])
+    pipeline = graph.create_pipeline(config, dataset, place, beam=beam_options(config))
     teller = outcome.Teller(config, dataset, output)
     _runner()(teller).run_with_ir(graph.compile_pipeline(pipeline))
     teller.finish()

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from pipeline.errors import BadInput
-from pipeline.images import PIXEL_LIMIT, SCAN_LIMIT, look_at, readable
+from pipeline.images import PIXEL_LIMIT, SCAN_LIMIT, look_at, look_at_all, readable
 from pipeline.predict import _checked
 
 ROOT = Path(__file__).parents[1]
@@ -263,6 +263,19 @@ def test_hostile_pictures_take_no_memory_and_the_largest_its_own(tmp_path: Path)
     )  # fmt: skip
     hostile, width, largest = map(int, done.stdout.split())
     assert (hostile < 150, width, largest < 600) == (True, side, True), done.stdout
+
+
+@pytest.mark.parametrize("count", [1, 2, 20])
+def test_a_broken_one_is_found_among_many_wherever_it_is(count: int) -> None:
+    for form in ("JPEG", "PNG"):
+        good = KEPT[form]
+        broken = good[: len(good) // 2] + (good[-12:] if form == "PNG" else b"")
+        for place in range(count):
+            pictures = [good] * count
+            pictures[place] = broken
+            assert [bool(look.why) for look in look_at_all(pictures)] == [
+                index == place for index in range(count)
+            ]
 
 
 @pytest.mark.parametrize("form", ["JPEG", "progressive JPEG", "PNG", "PNG with a palette"])
