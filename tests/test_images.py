@@ -204,7 +204,20 @@ def scans() -> bytes:
     return data[:-2] + last * 5000 + data[-2:]
 
 
+def large_jpeg() -> bytes:
+    data = bytearray(KEPT["JPEG"])
+    at = data.index(b"\xff\xc0") + 5
+    data[at : at + 4] = struct.pack(">HH", 65_500, 65_500)
+    return bytes(data)
+
+
+def large_gif() -> bytes:
+    return REWRITTEN["GIF"][:6] + struct.pack("<HH", 60_000, 60_000) + REWRITTEN["GIF"][10:]
+
+
 HOSTILE = {
+    "a JPEG that claims 65,500 × 65,500": (large_jpeg(), "65,500×65,500 pixels; at most"),
+    "a GIF that claims 60,000 × 60,000": (large_gif(), "60,000×60,000 pixels; at most"),
     "claims 60,000 × 60,000": (claims(60_000, 60_000), "60,000×60,000 pixels; at most 134,217,728 in all"),
     "decompression bomb": (black(30_000), "30,000×30,000 pixels"),
     "text that unpacks to 64 MB": (text_bomb(), "Decompressed data too large"),
