@@ -185,6 +185,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import numpy as np
     import tensorflow_datasets as tfds
 
+    pytest.importorskip("importlib_resources", reason="TFDS cannot write a data set without it, only read")
     home = tmp_path_factory.mktemp("tfds")
     dice = np.random.default_rng(0)
 
