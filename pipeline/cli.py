@@ -13,7 +13,7 @@ from keras_cnns._checks import nearest
 from pipeline.errors import BadInput
 
 COMMANDS = (  # modules of pipeline.commands, in the order of --help
-    "run", "validate", "predict", "report", "runs", "compare", "rollback", "doctor",
+    "run", "validate", "predict", "report", "runs", "compare", "rollback", "serve", "doctor",
 )  # fmt: skip
 
 

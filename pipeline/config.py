@@ -9,11 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from keras_cnns._checks import unknown
-from keras_cnns.recipes import Recipe, recipe_for
+from keras_cnns.recipes import RECIPE_NAMES, Recipe, recipe_for
 from keras_cnns.registry import MODELS
 from pipeline import schema
 from pipeline.changes import CHANGES, accepted
 from pipeline.errors import BadInput
+
+# Data whose pictures mean something else in a mirror.
+UNMIRRORED = ("digits", "mnist", "emnist", "kmnist", "svhn_cropped", "omniglot", "binary_alpha_digits")
+# Options that take one of a few words.
+_WORDS = {
+    "fit": ("resize", "pad"),
+    "recipe": RECIPE_NAMES,
+    "mirror": ("yes", "no"),
+    "weights": ("last", "loss", "accuracy"),
+    "class_weights": ("equal", "balanced"),
+    "precision": ("auto", "float32", "mixed_bfloat16", "mixed_float16"),
+    "xla": ("auto", "on", "off"),
+}
 
 
 def _option(default: Any, text: str, metavar: str | None = None, least: float | None = None) -> Any:
@@ -25,13 +38,34 @@ class Config:
     """What a run is asked to do; a None is filled in by `resolve`, from the data and the recipe."""
 
     data: str = _option(
-        "digits", "data set: digits, a TFDS name, or a folder of class folders", "NAME|FOLDER"
+        "digits", "data set: digits, a TFDS name, or a folder of class folders or TFRecords", "NAME|FOLDER"
     )
     data_dir: str | None = _option(None, "folder that holds prepared TFDS data sets", "FOLDER")
+    train_split: str | None = _option(None, "part of a TFDS data set to train on: train[:80%%]", "SPLIT")
+    test_split: str | None = _option(None, "part of it to evaluate on: train[80%%:] (default: test)", "SPLIT")
     model: str = _option("lenet5", "network, a name that `python -m keras_cnns list` shows", "NAME")
+    recipe: str = _option("paper", "how it is trained: paper, as its own, or modern, as today", "NAME")
     epochs: int | None = _option(None, "passes over the training images (default: the recipe's)", "N", 1)
     batch_size: int | None = _option(None, "images a step (default: the recipe's)", "N", 1)
     learning_rate: float | None = _option(None, "at the first step (default: the recipe's)", "RATE", 0)
+    mirror: str | None = _option(
+        None, "may pictures be mirrored, yes or no (default: no for digits, else as the recipe does)",
+        "WORD",
+    )  # fmt: skip
+    patience: int = _option(0, "epochs without a better test loss that end the training, 0 for none", "N", 0)
+    weights: str | None = _option(
+        None, "exported weights: last, or best by loss or accuracy (default: last, or loss with --patience)",
+        "WHICH",
+    )  # fmt: skip
+    class_weights: str = _option("equal", "what an image counts: equal, or balanced over the classes", "HOW")
+    accumulate: int = _option(1, "batches whose gradients make one step", "N", 1)
+    precision: str = _option(
+        "auto", "auto (16 bits where a GPU is), float32, mixed_bfloat16 or mixed_float16", "NAME"
+    )
+    xla: str = _option("auto", "compile the steps: on, off, or auto, as measured on this machine", "WHEN")
+    warm_start: str | None = _option(
+        None, "begin with a pushed model's weights: latest (if there is one), or its folder", "latest|PATH"
+    )
     image_size: int | None = _option(
         None, "side of the network's input (default: the network's)", "PIXELS", 1
     )
@@ -64,11 +98,12 @@ class Config:
     keep: int = _option(10, "pushed versions to keep, or 0 for all", "N", 0)
 
     @property
-    def recipe(self) -> Recipe:
+    def training(self) -> Recipe:
         """The network's recipe with what this configuration changes."""
         chosen = {"epochs": self.epochs, "batch_size": self.batch_size, "learning_rate": self.learning_rate}
         given: dict[str, Any] = {key: value for key, value in chosen.items() if value is not None}
-        return dataclasses.replace(recipe_for(self.model), **given)
+        found = recipe_for(self.model, self.recipe)
+        return dataclasses.replace(found, mirror=found.mirror and self.mirror != "no", **given)
 
 
 def option_name(key: str) -> str:
@@ -124,13 +159,31 @@ def check(config: Config) -> None:
         raise BadInput(f"--learning-rate must be above 0, not {config.learning_rate}")
     if config.seed >= 2**32:
         raise BadInput(f"--seed must be below 2**32, not {config.seed}")
-    if config.fit not in (None, "resize", "pad"):
-        raise BadInput(str(unknown("--fit", config.fit, ["resize", "pad"])))
+    for key, words in _WORDS.items():
+        if getattr(config, key) not in (None, *words):
+            raise BadInput(str(unknown(option_name(key), getattr(config, key), words)))
+    _check_training(config)
     accepted(config.accept)
     if config.schema is not None:
         schema.load(Path(config.schema))
     if config.name is not None and (Path(config.name).name != config.name or config.name in ("", "..")):
         raise BadInput(f"--name is one folder name, not {config.name!r}")
+
+
+def _check_training(config: Config) -> None:
+    """Refuse what does not go together."""
+    try:
+        training = config.training
+    except ValueError as error:
+        raise BadInput(f"--recipe {config.recipe}: {error}") from None
+    if config.patience and config.weights == "last":
+        raise BadInput(
+            "--patience ends the training after the best epoch: --weights is loss or accuracy, not last"
+        )
+    if config.mirror == "yes" and not training.mirror:
+        raise BadInput(
+            f"--mirror yes: the {config.recipe} recipe of {config.model} does not; --recipe modern does"
+        )
 
 
 def to_toml(config: Config, versions: dict[str, str]) -> str:

@@ -19,7 +19,7 @@ from tfx.proto import pusher_pb2, trainer_pb2
 from tfx.proto.orchestration import pipeline_pb2
 from tfx.types import standard_artifacts
 
-from pipeline import changes, code, schema
+from pipeline import changes, code, schema, warm
 from pipeline.components import statistics_gen
 from pipeline.components.baseline import LastBlessedOther, LastBlessedStatistics
 from pipeline.components.example_gen import ImageExampleGen
@@ -34,10 +34,14 @@ from pipeline.evaluation import eval_config
 from pipeline.sources import Dataset
 
 # What ExampleGen looks at; the other options leave its examples in the cache.
-_DATA_OPTIONS = ("data", "data_dir", "test_share", "max_bad_images", "seed")
+_DATA_OPTIONS = ("data", "data_dir", "train_split", "test_split", "test_share", "max_bad_images", "seed")
 _DATA_CODE = (
-    "pipeline/sources.py", "pipeline/images.py", "pipeline/components/example_gen.py",
+    "pipeline/sources", "pipeline/images.py", "pipeline/components/example_gen.py",
     "pipeline/components/statistics_gen.py", "keras_cnns/training/examples.py",
+)  # fmt: skip
+# What may be changed of a training besides its recipe: `keras_cnns.training.fit.Options`.
+_TRAINING_OPTIONS = (
+    "weights", "patience", "class_weights", "accumulate", "precision", "xla", "warm_start",
 )  # fmt: skip
 _VALIDATION_CODE = (
     "pipeline/changes.py", "pipeline/validation.py", "pipeline/schema.py", "pipeline/components/gate.py",
@@ -170,7 +174,7 @@ def _trainer_config(config: Config, dataset: Dataset, place: Place) -> dict:
     """What the training depends on; the code's fingerprint keeps an edited network out of the cache."""
     if config.image_size is None or config.fit is None:
         raise ValueError("image_size and fit must be resolved before the pipeline is built")
-    recipe = config.recipe
+    recipe = config.training
     return {
         "model": config.model,
         "data": config.data,
@@ -180,7 +184,10 @@ def _trainer_config(config: Config, dataset: Dataset, place: Place) -> dict:
             "height": config.image_size, "width": config.image_size, "channels": dataset.channels,
             "fit": config.fit, "low": recipe.low, "high": recipe.high,
         },
+        "options": {key: getattr(config, key) for key in _TRAINING_OPTIONS},
+        "warm_start": warm.digest(config.warm_start),
         "checkpoints": str(place.checkpoints),
+        "tensorboard": str(place.root.parent / "tensorboard"),
         "versions": code.versions(),
         "code": code.fingerprint("keras_cnns", "pipeline/worker.py", "pipeline/trainer.py"),
     }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -75,6 +76,7 @@ def run(request: dict[str, Any], training: bool = True) -> None:
         _runner()(teller).run_with_ir(graph.compile_pipeline(pipeline))
     finally:
         teller.finish()
+    shutil.rmtree(place.checkpoints, ignore_errors=True)
 
 
 def _runner() -> type:

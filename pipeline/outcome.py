@@ -19,6 +19,7 @@ from pipeline.components import example_gen, gate, pusher, schema_gen, serving_c
 from pipeline.config import Config
 from pipeline.errors import Stopped
 from pipeline.progress import send
+from pipeline.pushed import latest
 from pipeline.sources import Dataset
 from pipeline.steps import STEPS
 
@@ -78,6 +79,7 @@ class Teller:
         parts.append(f"{sum(example_gen.SHARDS.values())} shards")
         if facts["bad"]:
             parts.append(f"{len(facts['bad'])} unreadable left out")
+        parts += facts["remarks"]
         return " · ".join(parts)
 
     def _statistics(self) -> str:
@@ -114,7 +116,7 @@ class Teller:
     def _train(self) -> str:
         folder = Path(self._artifacts["Trainer"]["model_run"].uri)
         facts = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-        recipe = {"model": self._config.model, **vars(self._config.recipe)}
+        recipe = {"model": self._config.model, **vars(self._config.training)}
         self._result["training"] = {**facts, "recipe": recipe}
         last = facts["history"][-1]
         epochs = len(facts["history"])
@@ -192,7 +194,10 @@ class Teller:
         self._result["pushed"] = pushed.get_string_custom_property("pushed_destination")
         version = f"{self._config.models}/{self._config.name}/{Path(self._result['pushed']).name}"
         if pushed.get_int_custom_property("already_there"):
-            return f"{version} is this model"
+            served = latest(Path(self._result["pushed"]).parent) or {}
+            back = "rolled_back_from" in served
+            more = f"; version {served['version']} is served, by a rollback" if back else ""
+            return f"{version} is this model{more}"
         self._executed = True
         return version
 

@@ -20,8 +20,8 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from keras_cnns.registry import MODELS
-from pipeline import code, report, sources
-from pipeline.config import Config, check, to_toml
+from pipeline import code, report, sources, warm
+from pipeline.config import UNMIRRORED, Config, check, to_toml
 from pipeline.console import Screen
 from pipeline.errors import BadInput
 
@@ -121,8 +121,8 @@ def validate(config: Config, screen: Screen, command: str) -> tuple[dict[str, An
 def resolve(config: Config, dataset: sources.Dataset) -> Config:
     """The configuration with every default filled in, so that it repeats the run."""
     name = config.name or f"{dataset.title}-{config.model}"
-    recipe = config.recipe
-    return dataclasses.replace(
+    recipe = config.training
+    resolved = dataclasses.replace(
         config,
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
@@ -132,7 +132,10 @@ def resolve(config: Config, dataset: sources.Dataset) -> Config:
         min_accuracy=dataset.min_accuracy if config.min_accuracy is None else config.min_accuracy,
         output=config.output or f"runs/{dataset.title}-{config.model}",
         name=name,
+        mirror="yes" if recipe.mirror and (config.mirror or dataset.title not in UNMIRRORED) else "no",
+        weights=config.weights or ("loss" if config.patience else "last"),
     )
+    return dataclasses.replace(resolved, warm_start=warm.find(resolved, dataset))
 
 
 @contextlib.contextmanager

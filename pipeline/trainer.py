@@ -28,13 +28,15 @@ def run_fn(fn_args: Any) -> None:
         "model": given["model"], "labels": facts["classes"], "seed": given["seed"],
         "train_files": train_files, "train_count": facts["splits"]["train"]["count"],
         "test_files": test_files, "test_count": facts["splits"]["test"]["count"],
-        "preprocess": given["preprocess"], "recipe": given["recipe"],
+        "preprocess": given["preprocess"], "recipe": given["recipe"], "options": given["options"],
     }  # fmt: skip
+    key = _key(task, given["code"] + given["warm_start"])
     request = {
         "task": task,
         "export_to": fn_args.serving_model_dir,
         "run_folder": fn_args.model_run_dir,
-        "checkpoints": str(Path(given["checkpoints"]) / _key(task, given["code"])),
+        "checkpoints": str(Path(given["checkpoints"]) / key),
+        "logs": str(Path(given["tensorboard"]) / f"{given['model']}-{key}"),
         "recipe": {"data": given["data"], "seed": given["seed"], "versions": given["versions"]},
     }
     workers.do("train", request, lambda event: send("progress", **event))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
 import sys
 import traceback
 from pathlib import Path
@@ -35,24 +34,29 @@ def main() -> None:
 
 
 def train(request: dict[str, Any], report: Any) -> dict[str, Any]:
-    """Do what a request says: `task`, `export_to`, `run_folder`, `checkpoints`, `recipe`.
+    """Do what a request says: `task`, `export_to`, `run_folder`, `checkpoints`, `logs`, `recipe`.
 
     Returns:
-        history, images_per_second, device, parameters.
+        history, images_per_second, device, parameters and more of `fit.Trained`. The checkpoints stay: a kill
+        before TFX has written down that this step is done costs nothing then.
     """
     from keras_cnns.recipes import Recipe
     from keras_cnns.training import export, fit, reference
+    from keras_cnns.training.data import Records
     from keras_cnns.training.preprocess import Preprocess
 
     given = request["task"]
     task = fit.Task(
         model=given["model"], labels=tuple(given["labels"]), seed=given["seed"],
-        train_files=tuple(given["train_files"]), train_count=given["train_count"],
-        test_files=tuple(given["test_files"]), test_count=given["test_count"],
+        train=Records(tuple(given["train_files"]), given["train_count"]),
+        test=Records(tuple(given["test_files"]), given["test_count"]),
         preprocess=Preprocess(**given["preprocess"]), recipe=Recipe(**given["recipe"]),
+        options=fit.Options(**given["options"]),
     )  # fmt: skip
     _check_network(task)
-    trained = fit.train(task, checkpoints=Path(request["checkpoints"]), report=report)
+    trained = fit.train(
+        task, checkpoints=Path(request["checkpoints"]), logs=Path(request["logs"]), report=report
+    )
     folder, run_folder = Path(request["export_to"]), Path(request["run_folder"])
     export.export(
         trained.model, folder, labels=task.labels, how=task.preprocess,
@@ -65,10 +69,12 @@ def train(request: dict[str, Any], report: Any) -> dict[str, Any]:
         "images_per_second": trained.images_per_second,
         "device": trained.device,
         "resumed_after": trained.resumed_after,
+        "kept_epoch": trained.kept_epoch,
+        "precision": trained.precision,
+        "xla": trained.xla,
         "parameters": trained.model.count_params(),
     }
     (run_folder / "training.json").write_text(json.dumps(facts), encoding="utf-8")
-    shutil.rmtree(request["checkpoints"], ignore_errors=True)
     return facts
 
 

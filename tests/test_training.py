@@ -17,7 +17,7 @@ from PIL import Image
 from keras_cnns import list_models
 from keras_cnns.losses import MAPCriterion
 from keras_cnns.recipes import RECIPES, Recipe, recipe_for
-from keras_cnns.training import checkpoint, data, examples, export, fit
+from keras_cnns.training import checkpoint, data, examples, export, fit, optimize
 from keras_cnns.training.preprocess import Preprocess, decode, preprocess, scale
 
 HOW = Preprocess(32, 32, 1, "resize", -0.1, 1.175)
@@ -57,12 +57,14 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return names
 
 
+def source(files: list[str], count: int = 50) -> data.Records:
+    return data.Records(tuple(files), count)
+
+
 @pytest.fixture(scope="module")
 def task(shards: list[str]) -> fit.Task:
     recipe = dataclasses.replace(recipe_for("lenet5_modern"), epochs=8, batch_size=8, learning_rate=3e-3)
-    return fit.Task(
-        "lenet5_modern", ("dark", "bright"), tuple(shards), 50, tuple(shards), 50, HOW, recipe, seed=3
-    )
+    return fit.Task("lenet5_modern", ("dark", "bright"), source(shards), source(shards), HOW, recipe, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +141,7 @@ def test_training_learns_and_tells_how(trained: fit.Trained, task: fit.Task) -> 
     assert rows[-1]["val_accuracy"] == 1.0
     assert rows[0]["loss"] > rows[-1]["loss"]
     assert rows[-1]["learning_rate"] == pytest.approx(0, abs=1e-9), "the cosine schedule ends at zero"
-    answers = fit.predict(trained.model, task.test_files, 50, HOW)
+    answers = fit.predict(trained.model, task.test, HOW)
     assert answers.sum(axis=1) == pytest.approx(np.ones(50), abs=1e-5)
 
 
@@ -154,19 +156,35 @@ def test_each_pass_brings_every_example_once(
     shards: list[str], limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(data, "MEMORY_LIMIT", limit)
-    steps = math.ceil(50 / 8)
-    for shuffle in (None, 1):
-        stream = data.batches(shards, 50, HOW, batch_size=8, shuffle=shuffle).take(2 * steps)
-        labels = [batch.numpy() for _, batch in stream]
-        assert [len(batch) for batch in labels] == 2 * [8, 8, 8, 8, 8, 8, 2]
-        for one_pass in (labels[:steps], labels[steps:]):
-            assert np.concatenate(one_pass).sum() == 25
+    epoch = tf.Variable(0, dtype=tf.int64)
+    for number in (None, epoch):
+        stream = data.batches(source(shards), HOW, batch_size=8, epoch=number, seed=1)
+        assert int(stream.cardinality()) == 7
+        for one_pass in (list(stream), list(stream)):
+            assert [len(labels) for _, labels in one_pass] == [8, 8, 8, 8, 8, 8, 2]
+            assert np.concatenate([labels for _, labels in one_pass]).sum() == 25
+
+
+@pytest.mark.parametrize("limit", [data.MEMORY_LIMIT, 0], ids=["memory", "streamed"])
+def test_seed_and_number_of_a_pass_decide_its_order(
+    shards: list[str], limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "MEMORY_LIMIT", limit)
+
+    def order(seed: int, number: int) -> list[int]:
+        epoch = tf.Variable(number, dtype=tf.int64)
+        stream = data.batches(source(shards), HOW, batch_size=8, epoch=epoch, seed=seed)
+        return [int(one) for _, labels in stream for one in labels]
+
+    assert order(1, 4) == order(1, 4)
+    assert order(1, 4) != order(1, 5)
+    assert order(1, 4) != order(2, 4)
 
 
 def test_memory_and_stream_bring_the_same_batches(shards: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    held = next(iter(data.batches(shards, 50, HOW, batch_size=50)))
+    held = next(iter(data.batches(source(shards), HOW, batch_size=50)))
     monkeypatch.setattr(data, "MEMORY_LIMIT", 0)
-    streamed = next(iter(data.batches(shards, 50, HOW, batch_size=50)))
+    streamed = next(iter(data.batches(source(shards), HOW, batch_size=50)))
     assert all(np.array_equal(one, other) for one, other in zip(held, streamed, strict=True))
 
 
@@ -180,7 +198,8 @@ def test_map_criterion_is_the_papers_equation_9() -> None:
 def test_a_loss_that_is_no_number_is_told(task: fit.Task) -> None:
     wild = dataclasses.replace(task.recipe, optimizer="sgd", learning_rate=1e30, schedule="constant")
     with pytest.raises(
-        FloatingPointError, match=r"no longer a number in epoch 1 of 8 at learning rate 1e\+30"
+        FloatingPointError,
+        match=r"no longer a number at step \d of 7 in epoch 1 of 8, at learning rate 1e\+30",
     ):
         fit.train(dataclasses.replace(task, recipe=wild))
 
@@ -225,7 +244,7 @@ def test_weight_decay_goes_through_the_momentum(decay: float, expected: list[flo
     By hand from AlexNet's rule, v = 0.9 v - decay * rate * w - rate * gradient (section 5 there).
     """
     recipe = Recipe(optimizer="sgd", learning_rate=0.1, schedule="constant", weight_decay=decay)
-    descent = fit.optimizer(recipe, 4)
+    descent = optimize.optimizer(recipe, 4)
     weight, found = keras.Variable(1.0), []
     descent.build([weight])
     for rate in (0.1, 0.1, 0.01, 0.01):
@@ -236,7 +255,7 @@ def test_weight_decay_goes_through_the_momentum(decay: float, expected: list[flo
 
 
 def test_the_rate_is_cut_at_a_half_and_three_quarters() -> None:
-    rate = fit.optimizer(Recipe(optimizer="sgd", learning_rate=0.1, schedule="steps"), 80)._learning_rate
+    rate = optimize.optimizer(Recipe(optimizer="sgd", learning_rate=0.1, schedule="steps"), 80)._learning_rate
     assert [float(rate(step)) for step in (0, 40, 41, 60, 61, 80)] == pytest.approx(
         [0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
     )
@@ -244,7 +263,9 @@ def test_the_rate_is_cut_at_a_half_and_three_quarters() -> None:
 
 def test_nesterov_looks_ahead() -> None:
     weight = keras.Variable(1.0)
-    descent = fit.optimizer(Recipe(optimizer="sgd", learning_rate=0.1, schedule="constant", nesterov=True), 1)
+    descent = optimize.optimizer(
+        Recipe(optimizer="sgd", learning_rate=0.1, schedule="constant", nesterov=True), 1
+    )
     descent.build([weight])
     descent.apply([keras.ops.convert_to_tensor(0.5)])
     assert float(weight.numpy()) == pytest.approx(0.905)
@@ -257,16 +278,18 @@ SMALLEST = Preprocess(79, 79, 3, "resize", -1.0, 1.0)
 def with_heads(shards: list[str]) -> fit.Task:
     """GoogLeNet on the smallest pictures that its heads take."""
     recipe = dataclasses.replace(recipe_for("googlenet"), epochs=2, batch_size=25)
-    files = (shards[0],)
-    return fit.Task("googlenet", ("dark", "bright"), files, 25, files, 25, SMALLEST, recipe, seed=3)
+    pictures = source(shards[:1], 25)
+    return fit.Task("googlenet", ("dark", "bright"), pictures, pictures, SMALLEST, recipe, seed=3)
 
 
 def test_heads_train_and_stay_behind(with_heads: fit.Task, tmp_path: Path) -> None:
     """Taken up after its first epoch: what is handed out is the main output alone, to the last bit."""
     full = fit.untrained(with_heads)
-    full.compile(optimizer=fit.optimizer(with_heads.recipe, 2))
+    full.compile(optimizer=optimize.optimizer(with_heads.recipe, 2))
     full.optimizer.build(full.trainable_variables)
-    checkpoint.save(full, [{"epoch": 1, "loss": 1.0}], tmp_path)
+    row = {"epoch": 1, "loss": 1.0, "val_loss": 1.0, "val_accuracy": 0.0}
+    decided = {"precision": "float32", "xla": False}
+    checkpoint.save(full, checkpoint.State([row], decided=decided), tmp_path)
     before = full.get_layer("aux2_logits").get_weights()[0]
     trained = fit.train(with_heads, checkpoints=tmp_path)
     assert trained.resumed_after == 1
@@ -277,9 +300,9 @@ def test_heads_train_and_stay_behind(with_heads: fit.Task, tmp_path: Path) -> No
     assert not [layer.name for layer in trained.model.layers if layer.name.startswith("aux")]
     assert trained.model.output_shape == (None, 2)
 
-    checkpoint.restore(full, tmp_path)
+    checkpoint.restore(full, checkpoint.load(tmp_path), tmp_path)
     assert list(full.output) == ["main", "aux1", "aux2"]
-    images = data.load(with_heads.test_files, SMALLEST)[0][:4]
+    images = data.load(with_heads.test, SMALLEST)[0][:4]
     logits = keras.Model(trained.model.input, trained.model.get_layer("logits").output)
     want = full(scale(images, SMALLEST), training=False)["main"].numpy()
     assert np.array_equal(logits(scale(images, SMALLEST), training=False).numpy(), want)
@@ -295,8 +318,8 @@ def test_networks_without_batch_normalisation_start_to_learn(
     """From small weights SGD at the papers' rate leaves them at guessing on so little."""
     recipe = dataclasses.replace(recipe_for(model), epochs=8, batch_size=10)
     how = Preprocess(side, side, 3, "resize", recipe.low, recipe.high)
-    files = tuple(shards)
-    rows = fit.train(fit.Task(model, ("dark", "bright"), files, 50, files, 50, how, recipe, seed=3)).history
+    pictures = source(shards)
+    rows = fit.train(fit.Task(model, ("dark", "bright"), pictures, pictures, how, recipe, seed=3)).history
     assert all(math.isfinite(row["loss"]) for row in rows)
     assert rows[-1]["val_loss"] < 0.5 * math.log(2)
 
@@ -304,15 +327,15 @@ def test_networks_without_batch_normalisation_start_to_learn(
 def test_the_loss_is_the_weighted_sum(with_heads: fit.Task) -> None:
     """One batch, no step: Keras's total against main + 0.3 (aux1 + aux2) by hand."""
     full = fit.untrained(with_heads)
-    full.compile(**fit._measures(full, with_heads.recipe), run_eagerly=True)
-    images, labels = data.load(with_heads.test_files, SMALLEST)
+    full.compile(**optimize.measures(full, with_heads.recipe), run_eagerly=True)
+    images, labels = data.load(with_heads.test, SMALLEST)
     found = full.evaluate(
         scale(images[:8], SMALLEST), dict.fromkeys(full.output, labels[:8]), return_dict=True, verbose=0
     )
     parts = {name: found[f"{name}_loss"] for name in full.output}
     assert found["loss"] == pytest.approx(parts["main"] + 0.3 * (parts["aux1"] + parts["aux2"]), rel=1e-5)
-    assert fit._of_main(found) == {"loss": parts["main"], "accuracy": found["main_accuracy"]}
-    assert math.isnan(fit._of_main({**found, "loss": math.nan})["loss"])
+    assert optimize.of_main(found) == {"loss": parts["main"], "accuracy": found["main_accuracy"]}
+    assert math.isnan(optimize.of_main({**found, "loss": math.nan})["loss"])
 
 
 def test_networks_without_heads_refuse_to_be_trained_with_them(task: fit.Task) -> None:

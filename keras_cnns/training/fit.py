@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +12,44 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_cnns.analysis.counts import macs
 from keras_cnns.heads import strip_auxiliary
 from keras_cnns.layers import RBF
-from keras_cnns.losses import MAPCriterion
 from keras_cnns.recipes import Recipe
 from keras_cnns.registry import create_model
-from keras_cnns.training import checkpoint, data
-from keras_cnns.training.preprocess import Preprocess
+from keras_cnns.training import board, checkpoint, data, devices, optimize, warm, watch
+from keras_cnns.training.augment import augmenter, changes
+from keras_cnns.training.preprocess import Preprocess, scale
 
 Report = Callable[[Mapping[str, Any]], None]
+WEIGHTS = ("last", "loss", "accuracy")
+CLASS_WEIGHTS = ("equal", "balanced")
+_TEST_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may be changed of a training besides its recipe.
+
+    Attributes:
+        weights: The weights that are handed out: "last", or those of the epoch with the best "loss" or
+            "accuracy" on the test examples, on which nobody can then say how well it does on unseen ones.
+        patience: Epochs without a better loss (accuracy, if `weights` says so) on the test examples after
+            which the training ends; 0 goes through all of them.
+        class_weights: "balanced" counts an image of a rare class more, so that all classes count the same.
+        accumulate: Batches whose gradients are averaged before the weights change.
+        precision: "float32", "mixed_bfloat16", "mixed_float16", or "auto": 16 bits where a GPU is.
+        xla: "on", "off", or "auto": as it was measured on this machine; see `devices.xla`.
+        warm_start: A `.keras` file of the same network, from whose weights training begins; None for random.
+    """
+
+    weights: str = "last"
+    patience: int = 0
+    class_weights: str = "equal"
+    accumulate: int = 1
+    precision: str = "auto"
+    xla: str = "auto"
+    warm_start: str | None = None
 
 
 @dataclass(frozen=True)
@@ -32,24 +59,22 @@ class Task:
     Attributes:
         model: Registered name of the network, such as "lenet5".
         labels: Class names; their index is the label.
-        train_files: Gzip TFRecord files of the training examples.
-        train_count: Number of training examples.
-        test_files: The same for the examples that are only measured on.
-        test_count: Number of those.
-        preprocess: From bytes to the network's input.
+        train: The training pictures.
+        test: Those that are only measured on.
+        preprocess: From pictures to the network's input.
         recipe: How to train.
-        seed: Of the weights and of the order of the examples.
+        seed: Of the weights, of the order of the pictures and of how they are changed.
+        options: What else was asked for.
     """
 
     model: str
     labels: tuple[str, ...]
-    train_files: tuple[str, ...]
-    train_count: int
-    test_files: tuple[str, ...]
-    test_count: int
+    train: data.Source
+    test: data.Source
     preprocess: Preprocess
     recipe: Recipe
     seed: int = 0
+    options: Options = Options()
 
 
 @dataclass(frozen=True)
@@ -60,10 +85,13 @@ class Trained:
         model: From preprocessed pictures to class probabilities, float32 (n, classes); without the auxiliary
             heads that it was trained with.
         history: One row an epoch: epoch, loss, accuracy, val_loss, val_accuracy, learning_rate, seconds; all
-            of the main output alone.
+            of the main output alone. The losses are the recipe's, label smoothing and mixup included.
         images_per_second: Training speed over all epochs after the first (which compiles), with validation.
         device: Where it ran, for a person.
         resumed_after: The epoch after which an interrupted training was taken up again; 0 for none.
+        kept_epoch: The epoch whose weights these are.
+        precision: What it was computed in.
+        xla: Whether XLA compiled it.
     """
 
     model: keras.Model
@@ -71,64 +99,165 @@ class Trained:
     images_per_second: float
     device: str
     resumed_after: int
+    kept_epoch: int
+    precision: str
+    xla: bool
 
 
-def train(task: Task, *, checkpoints: Path | None = None, report: Report = lambda _: None) -> Trained:
+def train(
+    task: Task,
+    *,
+    checkpoints: Path | None = None,
+    logs: Path | None = None,
+    report: Report = lambda _: None,
+    on: Sequence[str] | None = None,
+) -> Trained:
     """Train the network of a task.
 
     Args:
         task: What to train on what, and how.
         checkpoints: A folder for the state after each epoch. An interrupted training that is called again
-            with the same folder goes on from there; it is the caller's to remove.
+            with the same folder goes on from there, to the same result as an unbroken one; it is the caller's
+            to remove.
+        logs: A folder for TensorBoard, and for the batch at which a training came to grief.
         report: Called with {"epoch", "epochs", "step", "steps", "accuracy"} while training goes on.
+        on: Devices to mirror the network over, such as ["GPU:0", "GPU:1"]; by default all GPUs.
 
     Returns:
         The network with class probabilities as its output, and its history.
 
     Raises:
-        FloatingPointError: The loss is no longer a number.
+        ValueError: An option is not known, or the network does not fit its task; the text says why.
+        FloatingPointError: The loss is no longer a number; the text has step, rate and the batch's file.
     """
+    _check(task.options)
     keras.utils.set_random_seed(task.seed)
-    _grow_gpu_memory()
-    how, recipe = task.preprocess, task.recipe
-    scores = scores_model(untrained(task))
-    steps = math.ceil(task.train_count / recipe.batch_size)
-    scores.compile(
-        optimizer=optimizer(recipe, steps * recipe.epochs), jit_compile=False, **_measures(scores, recipe)
-    )
-    history = _History(recipe.epochs, steps, report)
-    if checkpoints is not None:
-        history.rows += checkpoint.restore(scores, checkpoints)
-    start = len(history.rows)
-    seen = data.batches(
-        task.train_files, task.train_count, how, batch_size=recipe.batch_size, shuffle=task.seed + start
-    )
-    unseen = data.batches(task.test_files, task.test_count, how, batch_size=_TEST_BATCH)
-    if recipe.auxiliary_weight:
-        seen, unseen = (
-            each.map(lambda x, y: (x, dict.fromkeys(scores.output, y))) for each in (seen, unseen)
+    devices.grow_gpu_memory()
+    recipe, options = task.recipe, task.options
+    state = checkpoint.load(checkpoints)
+    decided = state.decided = state.decided or _decide(task)
+    spread = devices.strategy(on)
+    mirrored = spread.num_replicas_in_sync > 1
+    fair = _fair(task.train.count, recipe.batch_size, spread.num_replicas_in_sync)
+    steps = (math.ceil if fair else math.floor)(task.train.count / recipe.batch_size)
+    with spread.scope(), devices.policy(decided["precision"]):
+        scores = watch.Watched.of(scores_model(untrained(task)))
+        if options.warm_start and not state.rows:
+            warm.start(scores, Path(options.warm_start))
+        scores.compile(
+            optimizer=optimize.optimizer(recipe, steps * recipe.epochs, options.accumulate),
+            jit_compile=decided["xla"],
+            # Keras 3.12's loop over steps does not work inside of a MirroredStrategy.
+            steps_per_execution=1 if mirrored else devices.steps_at_once(macs(scores), recipe.batch_size),
+            **optimize.measures(scores, recipe),
         )
-    callbacks: list[keras.callbacks.Callback] = [history, keras.callbacks.TerminateOnNaN()]
-    if checkpoints is not None:
-        keep = checkpoint.save
-        callbacks.append(
-            keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: keep(scores, history.rows, checkpoints))
-        )
-    scores.fit(
-        seen, epochs=recipe.epochs, initial_epoch=start, steps_per_epoch=steps,
-        validation_data=unseen, validation_steps=math.ceil(task.test_count / _TEST_BATCH),
-        callbacks=callbacks, verbose=0,
+        if state.rows and checkpoints is not None:
+            checkpoint.restore(scores, state, checkpoints)
+    start = len(state.rows)
+    epoch = tf.Variable(start, dtype=tf.int64, trainable=False)
+    seen, unseen = _batches(task, scores, epoch, spread.num_replicas_in_sync)
+    history = watch.History(state.rows, recipe.epochs, steps, task.train.count, report)
+    keeper = watch.Keeper(state, checkpoints, options.weights, options.patience)
+    callbacks: list[keras.callbacks.Callback] = [
+        watch.Seeds(task.seed, epoch), watch.NaN(seen, recipe, steps, logs or checkpoints), history, keeper,
+        *([keras.callbacks.SwapEMAWeights()] if recipe.ema else []),
+        *([board.Board(logs, state.rows, seen, task.train.count)] if logs is not None else []),
+    ]  # fmt: skip
+    if not watch.stalled(state.rows, options.weights, options.patience):
+        scores.fit(
+            seen, epochs=recipe.epochs, initial_epoch=start, validation_data=unseen, callbacks=callbacks,
+            verbose=0,
+        )  # fmt: skip
+    model, kept = _handed_out(task, scores, state, checkpoints, keeper)
+    if logs is not None:
+        predicted = predict(model, task.test, task.preprocess).argmax(axis=1)
+        board.confusion(logs, data.labels_of(task.test), predicted, len(task.labels), kept)
+    return Trained(
+        model, state.rows, history.speed(start), devices.device(), start, kept,
+        decided["precision"], decided["xla"],
     )  # fmt: skip
-    if history.rows and not math.isfinite(history.rows[-1]["loss"]):
-        raise FloatingPointError(
-            f"the loss is no longer a number in epoch {len(history.rows)} of {recipe.epochs} "
-            f"at learning rate {recipe.learning_rate:g}; a smaller --learning-rate may help"
-        )
-    speed = history.speed(task.train_count, start)
-    return Trained(probabilities_model(strip_auxiliary(scores)), history.rows, speed, _device(), start)
 
 
-_TEST_BATCH = 256
+def _check(options: Options) -> None:
+    for key, allowed in {
+        "weights": WEIGHTS, "class_weights": CLASS_WEIGHTS,
+        "precision": devices.PRECISIONS, "xla": devices.XLA,
+    }.items():  # fmt: skip
+        if getattr(options, key) not in allowed:
+            raise ValueError(f"{key} must be one of {', '.join(allowed)}, not {getattr(options, key)!r}")
+    if options.accumulate < 1 or options.patience < 0:
+        raise ValueError(f"accumulate must be at least 1 and patience at least 0, not {options}")
+
+
+def _decide(task: Task) -> dict[str, Any]:
+    """What depends on the machine; an interrupted training goes on with it."""
+    precision = devices.precision(task.options.precision)
+    xla = devices.xla(task.options.xla, task.train.count * task.recipe.epochs, precision)
+    return {"precision": precision, "xla": xla}
+
+
+def _batches(
+    task: Task, scores: keras.Model, epoch: tf.Variable, replicas: int
+) -> tuple[tf.data.Dataset, tf.data.Dataset]:
+    """Training and test batches as `fit` takes them."""
+    how, recipe, classes = task.preprocess, task.recipe, len(task.labels)
+    weights = class_weights(task) if task.options.class_weights == "balanced" else None
+    augment = augmenter(recipe, how.channels) if changes(recipe) else None
+    soft, heads = optimize.soft_labels(recipe), recipe.auxiliary_weight
+
+    def handed(pixels: tf.Tensor, labels: tf.Tensor, counts: tf.Tensor | None) -> tuple[Any, ...]:
+        spread = (lambda one: dict.fromkeys(scores.output, one)) if heads else (lambda one: one)
+        rest = () if counts is None else (spread(counts),)
+        return (scale(pixels, how), spread(labels), *rest)
+
+    def training(pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> tuple[Any, ...]:
+        shares = tf.one_hot(labels, classes)
+        if augment is not None:
+            pixels, shares = augment(tf.cast(pixels, tf.float32), shares, seed)
+        counts = None if weights is None else tf.linalg.matvec(shares, tf.constant(weights, tf.float32))
+        # Labels keep their order where nothing mixes them.
+        return handed(pixels, shares if soft else labels, counts)
+
+    def testing(pixels: tf.Tensor, labels: tf.Tensor, _: tf.Tensor) -> tuple[Any, ...]:
+        return handed(pixels, tf.one_hot(labels, classes) if soft else labels, None)
+
+    seen = data.batches(
+        task.train, how, batch_size=recipe.batch_size, epoch=epoch, seed=task.seed, finish=training,
+        drop_last=not _fair(task.train.count, recipe.batch_size, replicas),
+    )  # fmt: skip
+    size = next(
+        (size for size in range(_TEST_BATCH, 0, -1) if _fair(task.test.count, size, replicas)), _TEST_BATCH
+    )
+    return seen, data.batches(task.test, how, batch_size=size, finish=testing)
+
+
+def _fair(count: int, size: int, replicas: int) -> bool:
+    """Whether the last batch leaves no replica without pictures: the mean of nothing is no number."""
+    rest = count % size
+    return not rest or rest > math.ceil(rest / replicas) * (replicas - 1)
+
+
+def class_weights(task: Task) -> np.ndarray:
+    """What an image of each class counts, float32 (classes,), so that all classes count the same."""
+    counts = np.bincount(data.labels_of(task.train), minlength=len(task.labels))
+    return (counts.sum() / np.maximum(counts, 1) / max(1, np.count_nonzero(counts))).astype("float32")
+
+
+def _handed_out(
+    task: Task, scores: keras.Model, state: checkpoint.State, folder: Path | None, keeper: watch.Keeper
+) -> tuple[keras.Model, int]:
+    """The kept weights in a network of float32 that answers probabilities, and their epoch."""
+    kept = watch.best_epoch(state.rows, task.options.weights)
+    if task.options.weights != "last":
+        if keeper.best is not None:
+            scores.set_weights(keeper.best)
+        elif folder is not None and state.best:
+            scores.set_weights(checkpoint.best(state, folder))
+    if state.decided["precision"] != "float32" or scores.distribute_strategy.num_replicas_in_sync > 1:
+        plain = scores_model(untrained(task))
+        plain.set_weights(scores.get_weights())
+        scores = plain
+    return probabilities_model(strip_auxiliary(scores)), kept
 
 
 def untrained(task: Task) -> keras.Model:
@@ -155,113 +284,7 @@ def probabilities_model(scores: keras.Model) -> keras.Model:
     return keras.Model(scores.input, softmax(scores.output), name=scores.name)
 
 
-def predict(model: keras.Model, files: tuple[str, ...], count: int, how: Preprocess) -> np.ndarray:
-    """Class probabilities, float32 (count, classes), of the examples in the files' order."""
-    stream = data.batches(files, count, how, batch_size=_TEST_BATCH).take(math.ceil(count / _TEST_BATCH))
+def predict(model: keras.Model, source: data.Source, how: Preprocess) -> np.ndarray:
+    """Class probabilities, float32 (count, classes), of the pictures in the source's order."""
+    stream = data.batches(source, how, batch_size=_TEST_BATCH)
     return np.concatenate([np.asarray(model.predict_on_batch(images)) for images, _ in stream])
-
-
-def optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
-    """What a recipe trains with, over so many steps."""
-    rate: Any = recipe.learning_rate
-    if recipe.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
-    if recipe.schedule == "steps":
-        rates = [rate, rate / 10, rate / 100]
-        rate = keras.optimizers.schedules.PiecewiseConstantDecay([steps // 2, steps * 3 // 4], rates)
-    if recipe.optimizer == "sgd":
-        return _SGD(recipe.weight_decay, rate, momentum=recipe.momentum, nesterov=recipe.nesterov)
-    return keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
-
-
-class _SGD(keras.optimizers.SGD):
-    """Stochastic gradient descent whose weight decay is part of the gradient, and so of the momentum.
-
-    So do the papers (Krizhevsky et al. 2012, section 5) and Caffe and Torch; Keras's own `weight_decay` does
-    not go through the momentum, and is ten times weaker at a momentum of 0.9.
-    """
-
-    def __init__(self, decay: float, learning_rate: Any, *, momentum: float, nesterov: bool) -> None:
-        super().__init__(learning_rate, momentum=momentum, nesterov=nesterov)
-        self._decay = decay
-
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        decay = keras.ops.cast(self._decay, variable.dtype) * variable
-        super().update_step(gradient + decay, variable, learning_rate)
-
-
-def _measures(model: keras.Model, recipe: Recipe) -> dict[str, Any]:
-    """Loss and accuracy for `compile`; with heads the sum main + weight · (aux1 + aux2)."""
-    accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    if not recipe.auxiliary_weight:
-        return {"loss": _loss(recipe), "metrics": [accuracy]}
-    weights = {name: 1.0 if name == "main" else recipe.auxiliary_weight for name in model.output}
-    losses = {name: _loss(recipe) for name in weights}
-    return {"loss": losses, "loss_weights": weights, "metrics": {"main": [accuracy]}}
-
-
-def _loss(recipe: Recipe) -> keras.losses.Loss:
-    if recipe.loss == "map":
-        return MAPCriterion()
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
-
-def _of_main(logs: Mapping[str, float] | None) -> dict[str, float]:
-    """Keras's figures of the main output, under the names that a network without heads has."""
-    figures = {key: float(value) for key, value in (logs or {}).items()}
-    if "main_loss" not in figures:
-        return figures
-    # A sum that is no number ends the training, and must be seen.
-    loss = figures["main_loss"] if math.isfinite(figures["loss"]) else figures["loss"]
-    main = {key.replace("main_", ""): value for key, value in figures.items() if "main_" in key}
-    return {**main, "loss": loss}
-
-
-def _grow_gpu_memory() -> None:
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
-
-
-def _device() -> str:
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
-        return name if len(gpus) == 1 else f"{len(gpus)} × {name}"
-    return f"CPU ({os.cpu_count()} cores)"
-
-
-class _History(keras.callbacks.Callback):
-    """Keeps a row an epoch and reports at most five times a second."""
-
-    def __init__(self, epochs: int, steps: int, report: Report) -> None:
-        super().__init__()
-        self.rows: list[dict[str, float]] = []
-        self._epochs, self._steps, self._report = epochs, steps, report
-        self._epoch, self._began, self._told = 0, 0.0, 0.0
-
-    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._epoch, self._began = epoch + 1, time.perf_counter()
-
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        now = time.perf_counter()
-        if now - self._told >= 0.2:
-            self._told = now
-            self._tell(batch + 1, _of_main(logs).get("accuracy", 0.0))
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        seconds = time.perf_counter() - self._began
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        row = _of_main(logs)
-        self.rows.append({"epoch": epoch + 1, **row, "learning_rate": rate, "seconds": seconds})
-        self._tell(self._steps, row.get("accuracy", 0.0))
-
-    def speed(self, images: int, start: int) -> float:
-        """Images a second after epoch `start`, without the next epoch where there are more."""
-        rows = self.rows[start + 1 :] or self.rows[-1:]
-        return images * len(rows) / sum(row["seconds"] for row in rows) if rows else 0.0
-
-    def _tell(self, step: int, accuracy: float) -> None:
-        self._report({
-            "epoch": self._epoch, "epochs": self._epochs,
-            "step": step, "steps": self._steps, "accuracy": float(accuracy),
-        })  # fmt: skip

@@ -47,12 +47,19 @@ def decode(image_bytes: tf.Tensor, how: Preprocess) -> tf.Tensor:
     """
     picture = tf.io.decode_image(image_bytes, channels=how.channels, expand_animations=False)
     picture.set_shape([None, None, how.channels])
+    return fitted(picture, how)
+
+
+def fitted(pixels: tf.Tensor, how: Preprocess) -> tf.Tensor:
+    """uint8 pixels, shape ([n,] height, width, channels) of any size, at the input's size and channels."""
+    if pixels.shape[-1] != how.channels:
+        pixels = tf.image.grayscale_to_rgb(pixels) if how.channels == 3 else tf.image.rgb_to_grayscale(pixels)
     if how.fit == "pad":
-        picture = tf.image.resize_with_crop_or_pad(picture, how.height, how.width)
-    else:
-        resized = tf.image.resize(picture, [how.height, how.width], antialias=True)
-        picture = tf.saturate_cast(tf.round(resized), tf.uint8)
-    return tf.ensure_shape(picture, how.input_shape)
+        pixels = tf.image.resize_with_crop_or_pad(pixels, how.height, how.width)
+    elif tuple(pixels.shape[-3:-1]) != (how.height, how.width):
+        resized = tf.image.resize(pixels, [how.height, how.width], antialias=True)
+        pixels = tf.saturate_cast(tf.round(resized), tf.uint8)
+    return tf.ensure_shape(pixels, [*pixels.shape[:-3], *how.input_shape])
 
 
 def scale(pixels: tf.Tensor, how: Preprocess) -> tf.Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_cnns.training import examples
+from keras_cnns.training.data import Records, labels_of
 from keras_cnns.training.fit import Task, predict
 from keras_cnns.training.preprocess import decode, scale
 
@@ -25,8 +26,11 @@ def write(keras_file: Path, task: Task, folder: Path) -> None:
     the order of the files, its `labels`, `predicted` class and `probability` of it.
     """
     how = task.preprocess
+    if not isinstance(task.test, Records):
+        raise ValueError("the serving check reads `tf.Example`s: task.test must be data.Records")
+    files = task.test.files
     model = keras.models.load_model(keras_file)
-    serialized = list(examples.records(task.test_files).take(_PICTURES).as_numpy_iterator())
+    serialized = list(examples.records(files).take(_PICTURES).as_numpy_iterator())
     images = examples.images_of(tf.constant(serialized)).numpy()
     with tf.device("/CPU:0"):  # where the serving check computes
         pixels = tf.stack([decode(image, how) for image in images])
@@ -35,10 +39,8 @@ def write(keras_file: Path, task: Task, folder: Path) -> None:
     raw |= {f"bytes_{index}": np.frombuffer(one, np.uint8) for index, one in enumerate(images)}
     np.savez(folder / REFERENCE, pixels=pixels.numpy(), probabilities=probabilities, **raw)
 
-    everything = predict(model, task.test_files, task.test_count, how)
-    stream = examples.records(task.test_files).batch(1024)
-    labels = np.concatenate([examples.parse(batch)[examples.LABEL].numpy() for batch in stream])
+    everything = predict(model, task.test, how)
     np.savez(
-        folder / PREDICTIONS, labels=labels, predicted=everything.argmax(axis=1),
+        folder / PREDICTIONS, labels=labels_of(task.test), predicted=everything.argmax(axis=1),
         probability=everything.max(axis=1),
     )  # fmt: skip
