@@ -86,6 +86,10 @@ class Config:
         "SHARE", 0,
     )  # fmt: skip
     max_drop: float = _option(0.01, "accuracy that a model may lose against the last blessed one", "SHARE", 0)
+    min_slice_accuracy: float | None = _option(
+        None, "accuracy that a model must reach in each class, and for each size and origin of the pictures",
+        "SHARE", 0,
+    )  # fmt: skip
     max_bad_images: int = _option(0, "unreadable images to leave out before the run is refused", "N", 0)
     beam_runner: str = _option(
         "FnApiRunner", "Beam's runner for statistics and evaluation, and its options", "RUNNER"
@@ -156,7 +160,7 @@ def check(config: Config) -> None:
         value, least = getattr(config, one.name), one.metadata["least"]
         if value is not None and least is not None and value < least:
             raise BadInput(f"{option_name(one.name)} must be at least {least}, not {value}")
-    for key in ("test_share", "min_accuracy", "max_drop"):
+    for key in ("test_share", "min_accuracy", "max_drop", "min_slice_accuracy"):
         value = getattr(config, key)
         if value is not None and value > 1:
             raise BadInput(f"{option_name(key)} is a share between 0 and 1, not {value}")

@@ -127,7 +127,9 @@ class Teller:
         blessed = made["blessing"].get_int_custom_property("blessed") == 1
         threshold = evaluation.minimum(self._config, self._dataset)
         classes = self._result["dataset"]["classes"]
-        found = evaluation.summary(Path(made["evaluation"].uri), classes, blessed, threshold)
+        found = evaluation.summary(
+            Path(made["evaluation"].uri), classes, blessed, threshold, self._config.min_slice_accuracy
+        )
         found["mistakes"] = self._mistakes(classes)
         if found["baseline"]:
             found["baseline"]["version"] = self._version_of(self._artifacts["Baseline"]["model"])
@@ -138,8 +140,8 @@ class Teller:
         text = f"accuracy {found['accuracy']:.3f} [{low:.3f}–{high:.3f}] {sign} {threshold:.3f}"
         text += f" · worst class {worst['label']}: {worst['accuracy']:.2f}"
         if found["baseline"]:
-            text += f" · last blessed {found['baseline']['accuracy']:.3f}"
-        return text
+            return f"{text} · last blessed {found['baseline']['accuracy']:.3f}"
+        return f"{text} · first model"
 
     def _version_of(self, model: Any) -> str:
         """The pushed version that a Model artifact became, for a person."""

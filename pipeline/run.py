@@ -265,6 +265,12 @@ def _why_not(result: dict[str, Any]) -> str:
     found, serving = result["evaluation"], result["serving"]
     if found["accuracy"] < found["threshold"]:
         return f"accuracy {found['accuracy']:.3f} is below --min-accuracy {found['threshold']:.3f}"
+    if found["too_low"]:
+        low = min(found["too_low"], key=lambda one: one["accuracy"])
+        return (
+            f"accuracy {low['accuracy']:.3f} of {low['feature']} {low['value'] or 'none'} is below "
+            f"--min-slice-accuracy {result['evaluation']['slice_threshold']:.3f}"
+        )
     if not found["blessed"] and found["baseline"]:
         return (
             f"accuracy {found['accuracy']:.3f} is below the last blessed model's "

@@ -19,7 +19,7 @@ HEAD = """\
 # skew_comparator          how far the test part may lie from the training part
 #   infinity_norm              the largest difference of a value's share, 0 to 1
 #   jensen_shannon_divergence  how unlike two distributions are, 0 (equal) to 1 (nothing in common)
-# brightness, contrast     mean and standard deviation of a picture's grey levels, 0 to 255; measured in 2,000
+# brightness, contrast     mean and standard deviation of a picture's grey levels, 0 to 255; measured in 1,000
 #                          pictures of each part at most
 #
 # A feature that is taken out is no longer looked at.

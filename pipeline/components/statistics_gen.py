@@ -38,7 +38,7 @@ _COLUMNS = {
 }  # fmt: skip
 BRIGHTNESS = "brightness"  # mean of a picture's grey levels, 0 to 255, in whole levels
 CONTRAST = "contrast"  # their standard deviation, likewise
-MEASURED = 2000  # pictures of each part whose grey levels are measured: enough to see them move
+MEASURED = 1000  # pictures of each part whose grey levels are measured: enough to see them move
 _PIXELS = 1 << 29  # of each part that are decoded for it: half a minute of large PNG files
 _LARGE = 1 << 20  # pixels; of larger JPEGs one pixel of 64 is decoded
 IN_MEMORY = 200_000  # images whose columns are counted at once; a Beam pipeline alone takes seconds to build
