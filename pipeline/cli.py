@@ -12,7 +12,9 @@ from typing import NoReturn
 from keras_cnns._checks import nearest
 from pipeline.errors import BadInput
 
-COMMANDS = ("run", "predict", "report", "runs", "compare", "rollback", "doctor")  # in the order of --help
+COMMANDS = (  # modules of pipeline.commands, in the order of --help
+    "run", "validate", "predict", "report", "runs", "compare", "rollback", "serve", "doctor",
+)  # fmt: skip
 
 
 class _Parser(argparse.ArgumentParser):

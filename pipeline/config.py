@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import math
+import shlex
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,8 @@ from typing import Any
 from keras_cnns._checks import unknown
 from keras_cnns.recipes import RECIPE_NAMES, Recipe, recipe_for
 from keras_cnns.registry import MODELS
+from pipeline import schema
+from pipeline.changes import CHANGES, accepted
 from pipeline.errors import BadInput
 
 # Data whose pictures mean something else in a mirror.
@@ -26,6 +30,12 @@ _WORDS = {
     "xla": ("auto", "on", "off"),
 }
 
+# Beam's own; another one is given by its dotted path.
+RUNNERS = (
+    "FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "PrismRunner", "FlinkRunner", "SparkRunner",
+    "DataflowRunner", "PortableRunner",
+)  # fmt: skip
+
 
 def _option(default: Any, text: str, metavar: str | None = None, least: float | None = None) -> Any:
     return field(default=default, metadata={"help": text, "metavar": metavar, "least": least})
@@ -36,9 +46,11 @@ class Config:
     """What a run is asked to do; a None is filled in by `resolve`, from the data and the recipe."""
 
     data: str = _option(
-        "digits", "data set: digits, a TFDS name, or a folder of class folders", "NAME|FOLDER"
+        "digits", "data set: digits, a TFDS name, or a folder of class folders or TFRecords", "NAME|FOLDER"
     )
     data_dir: str | None = _option(None, "folder that holds prepared TFDS data sets", "FOLDER")
+    train_split: str | None = _option(None, "part of a TFDS data set to train on: train[:80%%]", "SPLIT")
+    test_split: str | None = _option(None, "part of it to evaluate on: train[80%%:] (default: test)", "SPLIT")
     model: str = _option("lenet5", "network, a name that `python -m keras_cnns list` shows", "NAME")
     recipe: str = _option("paper", "how it is trained: paper, as its own, or modern, as today", "NAME")
     epochs: int | None = _option(None, "passes over the training images (default: the recipe's)", "N", 1)
@@ -74,8 +86,23 @@ class Config:
         "SHARE", 0,
     )  # fmt: skip
     max_drop: float = _option(0.01, "accuracy that a model may lose against the last blessed one", "SHARE", 0)
+    min_slice_accuracy: float | None = _option(
+        None, "accuracy that a model must reach in each class, and for each size and origin of the pictures",
+        "SHARE", 0,
+    )  # fmt: skip
     max_bad_images: int = _option(0, "unreadable images to leave out before the run is refused", "N", 0)
+    beam_runner: str = _option(
+        "FnApiRunner", "Beam's runner for statistics and evaluation, and its options", "RUNNER"
+    )
     seed: int = _option(0, "of the split, the weights and the order", "N", 0)
+    schema: str | None = _option(
+        None, "schema to hold the data to, an edited schema.pbtxt of an earlier run (default: inferred)",
+        "FILE.pbtxt",
+    )  # fmt: skip
+    accept: str | None = _option(
+        None, "changes to let through the gate, with commas between them, by the names that it prints "
+        f"({', '.join(CHANGES)})", "NAMES",
+    )  # fmt: skip
     output: str | None = _option(None, "folder of the run (default: runs/DATA-MODEL)", "FOLDER")
     models: str = _option("models", "folder that models are pushed to", "FOLDER")
     name: str | None = _option(None, "name of the pushed model (default: DATA-MODEL)", "NAME")
@@ -133,7 +160,7 @@ def check(config: Config) -> None:
         value, least = getattr(config, one.name), one.metadata["least"]
         if value is not None and least is not None and value < least:
             raise BadInput(f"{option_name(one.name)} must be at least {least}, not {value}")
-    for key in ("test_share", "min_accuracy", "max_drop"):
+    for key in ("test_share", "min_accuracy", "max_drop", "min_slice_accuracy"):
         value = getattr(config, key)
         if value is not None and value > 1:
             raise BadInput(f"{option_name(key)} is a share between 0 and 1, not {value}")
@@ -147,6 +174,10 @@ def check(config: Config) -> None:
         if getattr(config, key) not in (None, *words):
             raise BadInput(str(unknown(option_name(key), getattr(config, key), words)))
     _check_training(config)
+    accepted(config.accept)
+    if config.schema is not None:
+        schema.load(Path(config.schema))
+    beam_options(config)
     if config.name is not None and (Path(config.name).name != config.name or config.name in ("", "..")):
         raise BadInput(f"--name is one folder name, not {config.name!r}")
 
@@ -165,6 +196,30 @@ def _check_training(config: Config) -> None:
         raise BadInput(
             f"--mirror yes: the {config.recipe} recipe of {config.model} does not; --recipe modern does"
         )
+
+
+def beam_options(config: Config) -> list[str]:
+    """What Beam is told: its runner, and what stands behind that, as `SparkRunner --spark_master_url=…`.
+
+    Raises:
+        BadInput: There is no such runner.
+    """
+    words = shlex.split(config.beam_runner)
+    if not words or not (words[0] in RUNNERS or _is_module(words[0].rpartition(".")[0])):
+        raise BadInput(str(unknown("--beam-runner", words[0] if words else "", list(RUNNERS))))
+    stray = [word for word in words[1:] if not word.startswith("--")]
+    if stray:
+        raise BadInput(
+            f"--beam-runner {config.beam_runner}: options are written --name=value, not {stray[0]}"
+        )
+    return [f"--runner={words[0]}", *words[1:]]
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return bool(name) and importlib.util.find_spec(name) is not None
+    except ImportError:
+        return False
 
 
 def to_toml(config: Config, versions: dict[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -23,10 +24,11 @@ class Screen:
     Args:
         console: Where to draw; without a terminal there are plain lines and no movement.
         silent: Draw nothing of the steps.
+        names: The steps that will run, in order.
     """
 
-    def __init__(self, console: Console, silent: bool = False) -> None:
-        self._console, self._silent = console, silent
+    def __init__(self, console: Console, silent: bool = False, names: Sequence[str] = _NAMES) -> None:
+        self._console, self._silent, self._names = console, silent, list(names)
         self._live: Live | None = None
         self.steps: list[dict[str, Any]] = []
         self._running: str | None = None
@@ -89,17 +91,17 @@ class Screen:
         """The steps for the report, those too that were not reached."""
         reached = {one["name"] for one in self.steps}
         rest = [
-            {"number": _NAMES.index(name) + 1, "name": name, "detail": "", "seconds": 0.0, "cached": False,
-             "state": "not run"}
-            for name in _NAMES
+            {"number": self._names.index(name) + 1, "name": name, "detail": "", "seconds": 0.0,
+             "cached": False, "state": "not run"}
+            for name in self._names
             if name not in reached
         ]  # fmt: skip
         return [*self.steps, *rest]
 
     def _note(self, step: str, detail: str, seconds: float, cached: bool, state: str) -> None:
         self.steps.append(
-            {"number": _NAMES.index(step) + 1, "name": step, "detail": detail, "seconds": round(seconds, 2),
-             "cached": cached, "state": state}
+            {"number": self._names.index(step) + 1, "name": step, "detail": detail,
+             "seconds": round(seconds, 2), "cached": cached, "state": state}
         )  # fmt: skip
 
     def _line(self, step: str, detail: str, right: str) -> None:
@@ -114,7 +116,7 @@ class Screen:
         self._console.print(line, soft_wrap=True, highlight=False)
 
     def _label(self, step: str) -> str:
-        return f" {_NAMES.index(step) + 1}/{len(_NAMES)}  {step:<14}"
+        return f" {self._names.index(step) + 1}/{len(self._names)}  {step:<14}"
 
     def _moving(self, step: str, body: Any) -> Table:
         grid = Table.grid()

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tensorflow_data_validation as tfdv
 from tfx import types
 from tfx.components.evaluator.component import Evaluator
-from tfx.components.example_validator.component import ExampleValidator
-from tfx.components.schema_gen.component import SchemaGen
 from tfx.components.trainer.component import Trainer
 from tfx.dsl.compiler import compiler
+from tfx.dsl.components.base import base_node
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration import metadata
 from tfx.orchestration import pipeline as tfx_pipeline
@@ -21,27 +19,33 @@ from tfx.proto import pusher_pb2, trainer_pb2
 from tfx.proto.orchestration import pipeline_pb2
 from tfx.types import standard_artifacts
 
-from keras_cnns.training.examples import LABEL, LABEL_TEXT
-from pipeline import code, warm
-from pipeline.components.baseline import LastBlessedOther
+from pipeline import changes, code, schema, warm
+from pipeline.components import statistics_gen
+from pipeline.components.baseline import LastBlessedOther, LastBlessedStatistics
 from pipeline.components.example_gen import ImageExampleGen
 from pipeline.components.gate import Gate
 from pipeline.components.pusher import Pusher
+from pipeline.components.schema_gen import SchemaGen
 from pipeline.components.serving_check import ServingCheck
 from pipeline.components.statistics_gen import StatisticsGen
+from pipeline.components.validator import Validator
 from pipeline.config import Config
 from pipeline.evaluation import eval_config
 from pipeline.sources import Dataset
 
 # What ExampleGen looks at; the other options leave its examples in the cache.
-_DATA_OPTIONS = ("data", "data_dir", "test_share", "max_bad_images", "seed")
+_DATA_OPTIONS = ("data", "data_dir", "train_split", "test_split", "test_share", "max_bad_images", "seed")
 _DATA_CODE = (
-    "pipeline/sources.py", "pipeline/images.py", "pipeline/components/example_gen.py",
+    "pipeline/sources", "pipeline/images.py", "pipeline/components/example_gen.py",
     "pipeline/components/statistics_gen.py", "keras_cnns/training/examples.py",
 )  # fmt: skip
 # What may be changed of a training besides its recipe: `keras_cnns.training.fit.Options`.
 _TRAINING_OPTIONS = (
     "weights", "patience", "class_weights", "accumulate", "precision", "xla", "warm_start",
+)  # fmt: skip
+_VALIDATION_CODE = (
+    "pipeline/changes.py", "pipeline/validation.py", "pipeline/schema.py", "pipeline/components/gate.py",
+    "pipeline/components/schema_gen.py", "pipeline/components/validator.py",
 )  # fmt: skip
 # A push is an effect outside of the metadata store: Pusher itself sees whether the model is already there.
 _NEVER_CACHED = ("Pusher",)
@@ -63,7 +67,7 @@ class Place:
 
 
 def create_pipeline(
-    config: Config, dataset: Dataset, place: Place, *, beam: Sequence[str] = ()
+    config: Config, dataset: Dataset, place: Place, *, beam: Sequence[str] = (), train: bool = True
 ) -> tfx_pipeline.Pipeline:
     """ExampleGen → StatisticsGen → SchemaGen → ExampleValidator → gate → Trainer → Evaluator → … → Pusher.
 
@@ -72,21 +76,53 @@ def create_pipeline(
         dataset: What `sources.inspect` says of its data.
         place: The runner's folders.
         beam: Options for Beam, such as its runner.
+        train: Whether the line goes on behind the gate.
     """
-    # Source names differ for each image, and a small set of pictures would become a domain of strings.
-    looked_at = tfdv.StatsOptions(feature_allowlist=[LABEL, LABEL_TEXT])
     options = {key: getattr(config, key) for key in _DATA_OPTIONS}
     examples = ImageExampleGen(options, dataset, code.fingerprint(*_DATA_CODE)).with_id("ImageExampleGen")
-    statistics = StatisticsGen(examples=examples.outputs["examples"], stats_options=looked_at)
-    schema = SchemaGen(
-        statistics=statistics.outputs["statistics"], infer_feature_shape=True, exclude_splits=["test"]
+    statistics = StatisticsGen(examples=examples.outputs["examples"], stats_options=statistics_gen.options())
+    components = [examples, statistics, *_validation(config, statistics)]
+    if train:
+        components += _behind_the_gate(config, dataset, place, examples, components[-1])
+    return tfx_pipeline.Pipeline(
+        pipeline_name=str(config.name),
+        pipeline_root=str(place.root),
+        components=components,
+        enable_cache=True,
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(
+            str(place.root.parent / "metadata.db")
+        ),
+        beam_pipeline_args=list(beam),
     )
-    validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"])
-    gate = Gate(validator.outputs["anomalies"], code.fingerprint("pipeline/components/gate.py"))
+
+
+def _validation(config: Config, statistics: StatisticsGen) -> list[base_node.BaseNode]:
+    """SchemaGen, what the last blessed run had, the validator and the gate."""
+    made_by = code.fingerprint(*_VALIDATION_CODE)
+    found = statistics.outputs["statistics"]
+    given = "" if config.schema is None else schema.load(Path(config.schema))
+    described = SchemaGen(found, given, made_by)
+    before = Resolver(
+        strategy_class=LastBlessedStatistics,
+        current=found,
+        model=types.Channel(type=standard_artifacts.Model),
+        model_blessing=types.Channel(type=standard_artifacts.ModelBlessing),
+        statistics=types.Channel(type=standard_artifacts.ExampleStatistics),
+    ).with_id("BaselineStatistics")
+    validator = Validator(
+        found, described.outputs["schema"], before.outputs["statistics"], bool(given), made_by
+    ).with_id("ExampleValidator")
+    gate = Gate(validator.outputs["anomalies"], ",".join(changes.accepted(config.accept)), made_by)
+    return [described, before, validator, gate]
+
+
+def _behind_the_gate(
+    config: Config, dataset: Dataset, place: Place, examples: ImageExampleGen, gate: Gate
+) -> list[base_node.BaseNode]:
+    """Trainer, the last blessed model, Evaluator, ServingCheck and Pusher."""
     trainer = Trainer(
         run_fn="pipeline.trainer.run_fn",
         examples=examples.outputs["examples"],
-        schema=schema.outputs["schema"],
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
         eval_args=trainer_pb2.EvalArgs(splits=["test"]),
         custom_config=_trainer_config(config, dataset, place),
@@ -122,19 +158,7 @@ def create_pipeline(
         run=str(config.output),
         keep=config.keep,
     )
-    return tfx_pipeline.Pipeline(
-        pipeline_name=str(config.name),
-        pipeline_root=str(place.root),
-        components=[
-            examples, statistics, schema, validator, gate, trainer, baseline, evaluator,
-            serving_check, pusher,
-        ],
-        enable_cache=True,
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(
-            str(place.root.parent / "metadata.db")
-        ),
-        beam_pipeline_args=list(beam),
-    )  # fmt: skip
+    return [trainer, baseline, evaluator, serving_check, pusher]
 
 
 def compile_pipeline(pipeline: tfx_pipeline.Pipeline) -> pipeline_pb2.Pipeline:

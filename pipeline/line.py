@@ -21,7 +21,9 @@ from pipeline.errors import BadInput, Stopped
 def main() -> None:
     """Import everything, wait for the request, run the line, and end with its exit code."""
     progress.open_pipe(int(sys.argv[1]))
-    workers.prepare("train", os.environ)
+    training = "validate" not in sys.argv[2:]
+    if training:
+        workers.prepare("train", os.environ)
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # only the training process may hold a GPU
     lean.components_one_by_one()
     with lean.imports():
@@ -29,10 +31,11 @@ def main() -> None:
         from pipeline import outcome  # noqa: F401  # brings TFX, Beam, TFDV and TFMA
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    workers.prepare("serve")
+    if training:
+        workers.prepare("serve")
     code = 0
     try:
-        run(request)
+        run(request, training)
     except BadInput as error:
         progress.send("failed", sentence=str(error), code=2)
         code = 2
@@ -51,14 +54,15 @@ def main() -> None:
     os._exit(code)  # TFX's libraries may crash while the interpreter takes itself down
 
 
-def run(request: dict[str, Any]) -> None:
+def run(request: dict[str, Any], training: bool = True) -> None:
     """Build the pipeline of a request and run its nodes one after the other.
 
     Args:
         request: `config` (resolved), `dataset`, `output` and `models` (absolute).
+        training: Whether to go on behind the gate.
     """
     from pipeline import graph, outcome
-    from pipeline.config import Config
+    from pipeline.config import Config, beam_options
     from pipeline.sources import Dataset
 
     found = request["dataset"]
@@ -66,10 +70,12 @@ def run(request: dict[str, Any]) -> None:
     config = Config(**request["config"])
     output = Path(request["output"])
     place = graph.Place(output / "tfx", output / "checkpoints", Path(request["models"]))
-    pipeline = graph.create_pipeline(config, dataset, place, beam=["--runner=FnApiRunner"])
+    pipeline = graph.create_pipeline(config, dataset, place, beam=beam_options(config), train=training)
     teller = outcome.Teller(config, dataset, output)
-    _runner()(teller).run_with_ir(graph.compile_pipeline(pipeline))
-    teller.finish()
+    try:
+        _runner()(teller).run_with_ir(graph.compile_pipeline(pipeline))
+    finally:
+        teller.finish()
     shutil.rmtree(place.checkpoints, ignore_errors=True)
 
 

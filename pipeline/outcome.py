@@ -9,21 +9,21 @@ from typing import Any
 
 import ml_metadata
 import tensorflow as tf
-from google.protobuf import text_format
 from ml_metadata import proto
-from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from keras_cnns.training import examples, reference
-from pipeline import evaluation, graph  # noqa: F401  # the line needs both, imported with the rest
-from pipeline.components import example_gen, gate, pusher, serving_check
+from pipeline import changes, evaluation, graph, schema  # noqa: F401  # the line needs both, imported with the rest
+from pipeline.components import example_gen, gate, pusher, schema_gen, serving_check, validator
 from pipeline.config import Config
 from pipeline.errors import Stopped
 from pipeline.progress import send
+from pipeline.pushed import latest
 from pipeline.sources import Dataset
 from pipeline.steps import STEPS
 
+_NOT_WORK = ("ExampleValidator", "Gate", "Pusher")  # of these, only a push makes a run that did something
 _DONE = (proto.Execution.COMPLETE, proto.Execution.CACHED)
 
 
@@ -60,7 +60,7 @@ class Teller:
         if node not in STEPS:
             return
         cached = execution.last_known_state == proto.Execution.CACHED
-        self._executed |= not cached and node != "Pusher"
+        self._executed |= not cached and node not in _NOT_WORK
         describe = getattr(self, f"_{STEPS[node].replace(' ', '_')}")
         send("done", step=STEPS[node], detail=describe(), seconds=seconds, cached=cached)
 
@@ -79,24 +79,39 @@ class Teller:
         parts.append(f"{sum(example_gen.SHARDS.values())} shards")
         if facts["bad"]:
             parts.append(f"{len(facts['bad'])} unreadable left out")
+        parts += facts["remarks"]
         return " · ".join(parts)
 
     def _statistics(self) -> str:
         splits = artifact_utils.decode_split_names(self._artifacts["StatisticsGen"]["statistics"].split_names)
-        return f"of the labels in {' and '.join(splits)}"
+        return f"classes, sizes, colours and brightness of {' and '.join(splits)}"
 
     def _schema(self) -> str:
-        uri = self._artifacts["SchemaGen"]["schema"].uri
-        schema = text_format.Parse((Path(uri) / "schema.pbtxt").read_text(), schema_pb2.Schema())
-        return f"{len(schema.feature)} features"
+        artifact = self._artifacts["SchemaGen"]["schema"]
+        features = f"{len(schema_gen.read(artifact).feature)} features"
+        if self._config.schema is not None:
+            return f"{features} · {self._config.schema}"
+        shutil.copy(Path(artifact.uri) / schema.FILE, self._output / schema.FILE)
+        return f"{features} · {self._config.output}/{schema.FILE}"
 
     def _validate(self) -> str:
-        anomalies = gate.anomalies_in(self._artifacts["ExampleValidator"]["anomalies"])
-        self._result["validation"] = {"anomalies": anomalies, "passed": True}
-        return ", ".join(one["feature"] for one in anomalies) or "no anomalies"
+        made = self._artifacts["ExampleValidator"]["anomalies"]
+        found = gate.judged(validator.findings_in(made), self._config.accept or "")
+        compared = validator.compared(made)
+        passed = not any(one["severity"] == changes.ERROR for one in found)
+        self._result["validation"] = {"anomalies": found, "passed": passed, "compared": compared}
+        against = (
+            "against the last blessed run" if compared else "no blessed run on other data to compare with"
+        )
+        return f"{', '.join(one['name'] for one in found) or 'no anomalies'} · {against}"
 
     def _gate(self) -> str:
-        return "open"
+        found = self._result["validation"]["anomalies"]
+        told = {
+            kind: [one["name"] for one in found if one["severity"] == severity]
+            for kind, severity in (("accepted", changes.ACCEPTED), ("warning", changes.WARNING))
+        }
+        return " · ".join(["open", *(f"{kind}: {', '.join(names)}" for kind, names in told.items() if names)])
 
     def _train(self) -> str:
         folder = Path(self._artifacts["Trainer"]["model_run"].uri)
@@ -112,7 +127,9 @@ class Teller:
         blessed = made["blessing"].get_int_custom_property("blessed") == 1
         threshold = evaluation.minimum(self._config, self._dataset)
         classes = self._result["dataset"]["classes"]
-        found = evaluation.summary(Path(made["evaluation"].uri), classes, blessed, threshold)
+        found = evaluation.summary(
+            Path(made["evaluation"].uri), classes, blessed, threshold, self._config.min_slice_accuracy
+        )
         found["mistakes"] = self._mistakes(classes)
         if found["baseline"]:
             found["baseline"]["version"] = self._version_of(self._artifacts["Baseline"]["model"])
@@ -123,8 +140,8 @@ class Teller:
         text = f"accuracy {found['accuracy']:.3f} [{low:.3f}–{high:.3f}] {sign} {threshold:.3f}"
         text += f" · worst class {worst['label']}: {worst['accuracy']:.2f}"
         if found["baseline"]:
-            text += f" · last blessed {found['baseline']['accuracy']:.3f}"
-        return text
+            return f"{text} · last blessed {found['baseline']['accuracy']:.3f}"
+        return f"{text} · first model"
 
     def _version_of(self, model: Any) -> str:
         """The pushed version that a Model artifact became, for a person."""
@@ -177,7 +194,10 @@ class Teller:
         self._result["pushed"] = pushed.get_string_custom_property("pushed_destination")
         version = f"{self._config.models}/{self._config.name}/{Path(self._result['pushed']).name}"
         if pushed.get_int_custom_property("already_there"):
-            return f"{version} is this model"
+            served = latest(Path(self._result["pushed"]).parent) or {}
+            back = "rolled_back_from" in served
+            more = f"; version {served['version']} is served, by a rollback" if back else ""
+            return f"{version} is this model{more}"
         self._executed = True
         return version
 

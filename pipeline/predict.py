@@ -2,54 +2,53 @@
 
 from __future__ import annotations
 
-import json
-import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras_cnns._checks import nearest
 from pipeline import pushed
 from pipeline.errors import BadInput
 from pipeline.images import SUFFIXES
 
-_BATCH = 64
+if TYPE_CHECKING:
+    from pipeline.exported import Exported
+
+BATCH = 64  # pictures that are asked about at once,
+BATCH_BYTES = 64 << 20  # as long as their files hold no more than this
+
+Row = dict[str, Any]
 
 
-def predict(model: Path, pictures: list[Path], top: int = 3) -> list[dict[str, Any]]:
+def predict(model: Path, files: list[Path], top: int = 3) -> Iterator[Row]:
     """Classify pictures with a SavedModel, through the signature that takes encoded bytes.
+
+    Only two batches are in memory at once, one that is asked about and one that is read meanwhile.
 
     Args:
         model: A version's folder, or the folder of versions, of which the one that is served is taken.
-        pictures: Files, and folders that are searched for pictures.
+        files: The pictures.
         top: Classes to name for each.
 
-    Returns:
-        One row a picture: file, label, probability, and classes with the likeliest first.
+    Yields:
+        One row a picture, in their order: file, label, probability, and classes with the likeliest first; of
+        one that cannot be read file and error.
 
     Raises:
-        BadInput: There is no model, no picture, or a picture cannot be read.
+        BadInput: There is no model.
     """
-    folder = find_model(model)
-    files = find_pictures(pictures)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from pipeline import lean
+    from pipeline import exported
 
-    with lean.imports(without=lean.KERAS_EXTRAS):
-        import tensorflow as tf
-    images = [_checked(file) for file in files]
-    try:
-        serve = tf.saved_model.load(str(folder)).signatures["serve_bytes"]
-        labels = (folder / "labels.txt").read_text(encoding="utf-8").splitlines()
-    except (OSError, KeyError, ValueError):
-        raise BadInput(f"{folder} is not a model that this line exported") from None
-    rows = []
-    for start in range(0, len(files), _BATCH):
-        answers = serve(image_bytes=tf.constant(images[start : start + _BATCH]))["probabilities"].numpy()
-        for file, answer in zip(files[start : start + _BATCH], answers, strict=True):
-            order = answer.argsort()[::-1][:top]
-            classes = [{"label": labels[i], "probability": float(answer[i])} for i in order]
-            rows.append({"file": str(file), **classes[0], "classes": classes})
-    return rows
+    loaded = exported.load(find_model(model))
+    batches = list(_batches(files))
+    with ThreadPoolExecutor(1) as reader:
+        ahead = reader.submit(_read, batches[0])
+        for index, batch in enumerate(batches):
+            looks = ahead.result()
+            if index + 1 < len(batches):
+                ahead = reader.submit(_read, batches[index + 1])
+            yield from _answers(loaded, batch, looks, top)
 
 
 def find_model(model: Path) -> Path:
@@ -81,25 +80,55 @@ def find_pictures(pictures: list[Path]) -> list[Path]:
     return found
 
 
-def _checked(file: Path) -> bytes:
-    from pipeline.images import readable
-
-    try:
-        return readable(file.read_bytes())
-    except (BadInput, OSError) as error:
-        raise BadInput(f"{file} cannot be read: {error}") from None
+def as_line(row: Row, width: int) -> str:
+    """A row of a table: file, then the likeliest classes, or why it cannot be read."""
+    named = "   ".join(f"{one['label']} {one['probability']:.3f}" for one in row.get("classes", ()))
+    return f"{row['file']:<{width}}   {named or row['error']}"
 
 
-def as_text(rows: list[dict[str, Any]]) -> str:
-    """A table: file, then the likeliest classes."""
-    width = max(len(row["file"]) for row in rows)
-    lines = []
-    for row in rows:
-        named = "   ".join(f"{one['label']} {one['probability']:.3f}" for one in row["classes"])
-        lines.append(f"{row['file']:<{width}}   {named}")
-    return "\n".join(lines)
+def _batches(files: list[Path]) -> Iterator[list[Path]]:
+    batch: list[Path] = []
+    size = 0
+    for file in files:
+        try:
+            more = file.stat().st_size
+        except OSError:
+            more = 0  # reading it will say why
+        if batch and (len(batch) == BATCH or size + more > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(file)
+        size += more
+    if batch:
+        yield batch
 
 
-def as_json(rows: list[dict[str, Any]]) -> str:
-    """The rows as JSON."""
-    return json.dumps(rows, indent=1, ensure_ascii=False)
+def _read(files: list[Path]) -> list[tuple[bytes, str]]:
+    """Bytes that TensorFlow can read of each file, or why there are none."""
+    from pipeline.images import look_at_all
+
+    held: dict[int, bytes] = {}
+    faults: dict[int, str] = {}
+    for index, file in enumerate(files):
+        try:
+            held[index] = file.read_bytes()
+        except OSError as error:
+            faults[index] = error.strerror or str(error)
+    looks = dict(zip(held, look_at_all(list(held.values())), strict=True))
+    return [
+        (b"", faults[index]) if index in faults else (looks[index].data, looks[index].why)
+        for index in range(len(files))
+    ]
+
+
+def _answers(loaded: Exported, files: list[Path], looks: list[tuple[bytes, str]], top: int) -> Iterator[Row]:
+    good = [data for data, why in looks if not why]
+    answers = iter(loaded.probabilities(good) if good else ())
+    for file, (_, why) in zip(files, looks, strict=True):
+        if why:
+            yield {"file": str(file), "error": f"cannot be read: {why}"}
+            continue
+        answer = next(answers)
+        order = answer.argsort()[::-1][:top]
+        classes = [{"label": loaded.labels[i], "probability": float(answer[i])} for i in order]
+        yield {"file": str(file), **classes[0], "classes": classes}

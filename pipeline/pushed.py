@@ -14,6 +14,7 @@ import fcntl
 import filecmp
 import json
 import os
+import re
 import shutil
 import time
 import uuid
@@ -39,7 +40,7 @@ def versions(folder: Path) -> list[Path]:
     """The complete versions of a pushed model, oldest first."""
     if not folder.is_dir():
         return []
-    numbered = [path for path in folder.iterdir() if path.name.isdigit() and path.is_dir()]
+    numbered = [path for path in folder.iterdir() if re.fullmatch("[0-9]+", path.name) and path.is_dir()]
     return sorted(numbered, key=lambda path: int(path.name))
 
 

@@ -74,6 +74,50 @@ def run(config: Config, screen: Screen, command: str) -> tuple[dict[str, Any], i
     return result, exit_code
 
 
+def validate(config: Config, screen: Screen, command: str) -> tuple[dict[str, Any], int]:
+    """Run the line as far as the gate, in the folder and with the cache of a run with the same options.
+
+    Args:
+        config: What is asked for.
+        screen: Where steps are drawn.
+        command: The command as it was typed, for the report.
+
+    Returns:
+        The result, as `validation.json` holds it, and the exit code: 0 passed, 1 refused or failed, 130
+        interrupted.
+
+    Raises:
+        BadInput: Of a new folder nothing is left behind.
+    """
+    began, started = time.monotonic(), datetime.now(timezone.utc)
+    check(config)
+    dataset = sources.inspect(config)
+    config = resolve(config, dataset)
+    output = Path(str(config.output))
+    with _run_folder(output) as fresh:
+        screen.header(
+            f"{dataset.title} · {dataset.images:,} images · {len(dataset.classes)} classes · {config.output}"
+        )
+        try:
+            result, exit_code = _listen(config, dataset, output, screen, "validate")
+        except BadInput:
+            if fresh:
+                shutil.rmtree(output, ignore_errors=True)
+            raise
+        result = _complete(result, exit_code, config, dataset, screen) | {
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - began, 1),
+            "command": command,
+        }
+        result["sentence"] = result["sentence"].format(seconds=f"{result['seconds']:.0f} s")
+        text = json.dumps(result, indent=1, ensure_ascii=False)
+        (output / "validation.json").write_text(text, encoding="utf-8")
+        page = output / "validation.html"
+        page.write_text(report.render(result, output), encoding="utf-8")
+        result["report"] = str(page)
+    return result, exit_code
+
+
 def resolve(config: Config, dataset: sources.Dataset) -> Config:
     """The configuration with every default filled in, so that it repeats the run."""
     name = config.name or f"{dataset.title}-{config.model}"
@@ -125,9 +169,9 @@ def _check_models(models: Path) -> None:
 
 
 def _listen(
-    config: Config, dataset: sources.Dataset, output: Path, screen: Screen
+    config: Config, dataset: sources.Dataset, output: Path, screen: Screen, *goal: str
 ) -> tuple[dict[str, Any], int]:
-    """Start the working process and follow its events until it ends."""
+    """Start the working process and follow its events until it ends; the goal "validate" ends at the gate."""
     request = {
         "config": dataclasses.asdict(config), "dataset": dataclasses.asdict(dataset),
         "output": str(output.resolve()), "models": str((Path(config.models) / str(config.name)).resolve()),
@@ -136,7 +180,7 @@ def _listen(
     reads, writes = os.pipe()
     with (output / "log.txt").open("a", encoding="utf-8") as log, _interruptible():
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.line", str(writes)],
+            [sys.executable, "-m", "pipeline.line", str(writes), *goal],
             stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=[writes], text=True,
             env=_environment(), start_new_session=True,
         )  # fmt: skip
@@ -191,9 +235,13 @@ def _complete(
         outcome = "interrupted"
         where = f" in {step}" if step else ""
         sentence = f"interrupted{where} after {{seconds}}; the same command goes on from there"
+    elif exit_code != OK and step == "gate" and "validation" in result:
+        outcome, sentence = "refused", _braces(failed)
     elif exit_code != OK:
         outcome = "failed"
         sentence = f"{step or 'the run'} failed after {{seconds}}: {_braces(failed)}"
+    elif "pushed" not in result:  # a line that ended at the gate
+        outcome, sentence = "passed", "the data passed in {seconds}"
     elif result["pushed"] is None:
         outcome = "not blessed"
         sentence = f"not blessed: {_braces(_why_not(result))}; nothing was pushed"
@@ -217,6 +265,12 @@ def _why_not(result: dict[str, Any]) -> str:
     found, serving = result["evaluation"], result["serving"]
     if found["accuracy"] < found["threshold"]:
         return f"accuracy {found['accuracy']:.3f} is below --min-accuracy {found['threshold']:.3f}"
+    if found["too_low"]:
+        low = min(found["too_low"], key=lambda one: one["accuracy"])
+        return (
+            f"accuracy {low['accuracy']:.3f} of {low['feature']} {low['value'] or 'none'} is below "
+            f"--min-slice-accuracy {result['evaluation']['slice_threshold']:.3f}"
+        )
     if not found["blessed"] and found["baseline"]:
         return (
             f"accuracy {found['accuracy']:.3f} is below the last blessed model's "

@@ -13,3 +13,4 @@ STEPS = {
     "ServingCheck": "serving check",
     "Pusher": "push",
 }
+VALIDATION = ("examples", "statistics", "schema", "validate", "gate")  # the steps of `validate`

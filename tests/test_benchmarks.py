@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import _pairs, build, startup, training
+from benchmarks import _pairs, build, examples, startup, training
 from benchmarks import pipeline as pair
 
 ROOT = Path(__file__).parents[1]
@@ -248,7 +248,41 @@ def test_both_sides_train_on_the_same_images(side, photos, tmp_path):
     assert training.task("cifar_resnet20", tmp_path, 0.5).train.count == 45
 
 
-@pytest.mark.parametrize("name", ["build", "pipeline", "startup", "training"])
+@pytest.mark.parametrize(("ours", "missed"), [(0.5, False), (1.0, False), (1.25, True)])
+def test_examples_compares_images_per_second(ours, missed, monkeypatch, tmp_path, capsys):
+    clock = iter([9.0, 9.0, ours, 1.0, 1.0, ours])
+    monkeypatch.setattr(examples, "_timed", lambda write, out: next(clock))
+    monkeypatch.setattr(examples, "example_gen", lambda folder: None)
+    monkeypatch.setattr(examples, "plain_loop", lambda folder: None)
+    assert examples.main([str(tmp_path), "--rounds", "2", "--check"]) == missed
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == f"{1 / ours:.2f} times the plain loop's images per second (target 1.0)"
+    assert any(line.startswith("missed: ExampleGen has 0.800") for line in lines) == missed
+
+
+def test_both_writers_write_each_picture_once(tmp_path):
+    folder = examples.make(tmp_path / "data", 60)
+    files = {file.read_bytes() for file in folder.glob("*/*.jpg")}
+    assert len(files) == 60
+    for number, write in enumerate([examples.example_gen(folder), examples.plain_loop(folder)]):
+        out = tmp_path / str(number)
+        write(out)
+        import tensorflow as tf
+
+        found = []
+        for file in out.rglob("*tfrecord*"):
+            stream = tf.data.TFRecordDataset(str(file), "GZIP" if file.suffix == ".gz" else "")
+            found += [tf.train.Example.FromString(one) for one in stream.as_numpy_iterator()]
+        assert sorted(one.features.feature["image"].bytes_list.value[0] for one in found) == sorted(files)
+
+
+def test_memory_grows_by_what_an_image_adds(capsys):
+    assert examples.growth({1000: 5_000_000, 10_000: 9_000_000, 60_000: 5_590_000}) == 10
+    with pytest.raises(SystemExit, match="at least 10,000 images"):
+        examples.growth({1000: 5})
+
+
+@pytest.mark.parametrize("name", ["build", "examples", "pipeline", "startup", "training"])
 def test_scripts_answer_from_another_folder(name, tmp_path):
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), "--help"],

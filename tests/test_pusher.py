@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from lines import pipeline
+from lines import Ran, pipeline
 
 from pipeline import pushed
 from pipeline.errors import BadInput
@@ -255,3 +255,23 @@ def test_where_latest_cannot_be_written_no_version_stays(five: Path, tmp_path: P
     with pytest.raises(BadInput, match="nothing was pushed"):
         pushed.push(model(tmp_path / "a", "a"), five)
     assert (numbers(five), served(five)) == (list("12345"), "5")
+
+
+def test_a_run_tells_latest_and_leaves_a_rollback_alone(home: Path, main_job: Ran, tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "digits-lenet5"
+    pushed.push(model(tmp_path / "older"), folder)
+    run = ("run", "--models", tmp_path / "models", "--keep", 2, "--json")
+    first = pipeline(home, *run).json
+    assert first["outcome"] == "pushed"
+    told = pushed.latest(folder) or {}
+    assert told["version"] == 2
+    assert told["accuracy"] == pytest.approx(first["evaluation"]["accuracy"])
+    assert (told["run"], told.get("git")) == (first["output"], first["git"])
+    assert "versions: 2" in (tmp_path / "models" / "models.config").read_text()
+    pushed.rollback(folder)
+    again = pipeline(home, *run).json
+    assert again["outcome"] == "unchanged"
+    assert again["steps"][-1]["detail"].endswith(
+        "models/digits-lenet5/2 is this model; version 1 is served, by a rollback"
+    )
+    assert served(folder) == "1"

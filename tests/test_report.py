@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from browser import chromium, open_file
+from browser import FAINT, OUTSIDE, chromium, open_file
 from PIL import Image, ImageDraw
 
 from pipeline import report
@@ -564,43 +564,6 @@ CASES = {
     "stopped": stopped,
     "nothing": lambda folder: {key: value for key, value in made(folder).items() if key not in PARTS},
 }
-
-# Contrast of every text with what lies behind it, after WCAG 2.2, "contrast ratio" and "relative luminance".
-FAINT = """
-() => {
-  const numbers = text => {
-    const found = text.match(/[\\d.]+/g).map(Number);
-    return text.startsWith("color(") ? found : found.map((one, index) => index < 3 ? one / 255 : one);
-  };
-  const clear = text => text === "transparent" || (numbers(text)[3] ?? 1) === 0;
-  const light = text => {
-    const part = one => one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4;
-    const [red, green, blue] = numbers(text).map(part);
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-  };
-  const behind = one => {
-    while (one && clear(getComputedStyle(one).backgroundColor)) one = one.parentElement;
-    return one ? getComputedStyle(one).backgroundColor : "rgb(255, 255, 255)";
-  };
-  const faint = [];
-  for (const one of document.body.querySelectorAll("*")) {
-    if (![...one.childNodes].some(node => node.nodeType === 3 && node.data.trim())) continue;
-    if (one.tagName === "title") continue;
-    const style = getComputedStyle(one);
-    const pair = [light(one.tagName === "text" ? style.fill : style.color), light(behind(one))];
-    const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
-    if (ratio < 4.5) faint.push(`${one.outerHTML} ${ratio.toFixed(2)}`);
-  }
-  return faint;
-}
-"""
-
-# What sticks out to the right of the window and cannot be scrolled inside a box of its own.
-OUTSIDE = """
-() => [...document.body.querySelectorAll("*")]
-  .filter(one => !one.closest(".scroll") && one.getBoundingClientRect().right > innerWidth + 1)
-  .map(one => `${one.tagName}.${one.getAttribute("class")}`)
-"""
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -12,6 +12,9 @@ from pipeline import sources
 from pipeline.config import Config
 from pipeline.errors import BadInput
 from pipeline.images import look_at
+from pipeline.sources.splits import stratified
+
+SHARED = Path(__file__).parents[2] / "shared" / "data" / "tfds" / "mnist" / "3.0.1"
 
 
 def encoded(size: tuple[int, int] = (8, 8), form: str = "PNG", mode: str = "RGB") -> bytes:
@@ -37,7 +40,7 @@ def fill(root: Path, *names: str, mode: str = "RGB") -> Path:
     ],
 )
 def test_each_class_gives_its_share(counts: dict, share: float, held_out: dict) -> None:
-    assert sources._stratified(counts, share) == held_out
+    assert stratified(counts, share) == held_out
 
 
 def test_the_digits_are_split_as_the_readme_says() -> None:
@@ -141,3 +144,262 @@ def test_a_folder_inside_of_a_class_is_the_origin(tmp_path: Path) -> None:
     config = Config(data=str(root))
     found = {image.source: image.origin for _, image in sources.read(config, sources.inspect(config))}
     assert found == {"a/1.png": "", "a/phone/2.png": "phone", "b/scan/old/1.png": "scan/old"}
+
+
+def test_a_val_part_beside_test_is_said_to_be_unused(tmp_path: Path) -> None:
+    root = fill(
+        tmp_path, "train/a/1.png", "train/b/1.png", "test/a/3.png", "test/b/4.png", "val/a/5.png",
+        "val/b/6.png",        "val/a/more/7.png",
+    )  # fmt: skip
+    dataset = sources.inspect(Config(data=str(root)))
+    assert (dataset.splits, dataset.images, dataset.unused) == (("train", "test"), 4, "val (3 images)")
+
+
+def test_a_val_part_alone_is_evaluated(tmp_path: Path) -> None:
+    root = fill(tmp_path, "train/a/1.png", "train/b/1.png", "val/a/3.png", "val/b/4.png")
+    config = Config(data=str(root))
+    dataset = sources.inspect(config)
+    assert (dataset.splits, dataset.unused) == (("train", "val"), "")
+    parts = [split for split, _ in sources.read(config, dataset)]
+    assert (parts.count("train"), parts.count("test")) == (2, 2)
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.JPEG", "x.bmp", "x.gif", "x.webp"])
+def test_each_format_is_found_by_its_ending(name: str, tmp_path: Path) -> None:
+    root = fill(tmp_path, f"a/{name}", "b/1.png", "b/notes.txt", "b/.hidden.png", "b/2.tiff")
+    assert sources.inspect(Config(data=str(root))).images == 2
+
+
+def test_a_class_name_of_two_lines_is_refused(tmp_path: Path) -> None:
+    root = fill(tmp_path, "a/1.png", "b\nc/1.png")
+    with pytest.raises(BadInput, match=r"the class name 'b\\nc' does not fit on a line"):
+        sources.inspect(Config(data=str(root)))
+
+
+# --- TFDS
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Data sets as TFDS itself writes them: shapes, and single, which has one split."""
+    import numpy as np
+    import tensorflow_datasets as tfds
+
+    pytest.importorskip("importlib_resources", reason="TFDS cannot write a data set without it, only read")
+    home = tmp_path_factory.mktemp("tfds")
+    dice = np.random.default_rng(0)
+
+    def rows(count: int) -> list[tuple[int, dict]]:
+        return [
+            (i, {"picture": dice.integers(0, 255, (6, 7, 3)).astype("uint8"), "kind": i % 3, "boxes": [1, 2]})
+            for i in range(count)
+        ]
+
+    features = tfds.features.FeaturesDict(
+        {
+            "picture": tfds.features.Image(shape=(None, None, 3), encoding_format="png"),
+            "kind": tfds.features.ClassLabel(names=["disc", "square", "star"]),
+            "boxes": tfds.features.Sequence(np.int64),
+        }
+    )
+    for name, splits in {
+        "shapes": {"train": 30, "test": 10, "validation": 5},
+        "single": {"train": 20},
+    }.items():
+        tfds.dataset_builders.store_as_tfds_dataset(
+            name=name, version="1.0.0", features=features, data_dir=home,
+            split_datasets={split: rows(count) for split, count in splits.items()},
+        )  # fmt: skip
+    return home
+
+
+def of_tfds(home: Path, data: str, **options: str) -> tuple[sources.Dataset, list[tuple[str, sources.Image]]]:
+    config = Config(data=data, data_dir=str(home), **options)
+    dataset = sources.inspect(config)
+    return dataset, list(sources.read(config, dataset))
+
+
+def test_any_builder_with_one_image_and_one_label_is_read(prepared: Path) -> None:
+    dataset, found = of_tfds(prepared, "shapes")
+    assert (dataset.kind, dataset.title, dataset.classes) == ("tfds", "shapes", ("disc", "square", "star"))
+    assert (dataset.splits, dataset.images) == (("train", "test"), 40)
+    assert dataset.unused == "validation (5 images)"
+    assert [split for split, _ in found].count("train") == 30
+    assert {look_at(image.data).size for _, image in found} == {"7×6"}
+    assert {image.label for _, image in found} == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "counts"),
+    [
+        ("train[:80%]", "train[80%:]", (24, 6)),
+        ("train+validation", None, (35, 10)),
+        ("train[10:20]", "validation", (10, 5)),
+        (None, "train[-5:]", (30, 5)),
+    ],
+)
+def test_parts_are_named_as_tfds_names_them(
+    train: str | None, test: str | None, counts: tuple[int, int], prepared: Path
+) -> None:
+    dataset, found = of_tfds(prepared, "shapes", train_split=train, test_split=test)
+    parts = [split for split, _ in found]
+    assert (parts.count("train"), parts.count("test")) == counts
+    assert dataset.images == sum(counts)
+
+
+def test_a_set_of_one_part_says_how_to_divide_it(prepared: Path) -> None:
+    with pytest.raises(
+        BadInput, match=r'found train; parts of one can be named: --train-split "train\[:80%\]"'
+    ):
+        of_tfds(prepared, "single")
+    dataset, found = of_tfds(prepared, "single", train_split="train[:75%]", test_split="train[75%:]")
+    assert len({image.data for _, image in found}) == dataset.images == 20
+
+
+@pytest.mark.parametrize(
+    ("split", "why"),
+    [
+        ("trian", "did you mean train?"),
+        ("train[:8", "Unrecognized split format"),
+        ("train[80%:200%]", "percent slice"),
+        ("nothing", "has the splits"),
+    ],
+)
+def test_a_wrong_split_is_one_sentence(split: str, why: str, prepared: Path) -> None:
+    with pytest.raises(BadInput, match=r"^--train-split .*") as caught:
+        of_tfds(prepared, "shapes", train_split=split)
+    assert why in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_not_there_is_not_downloaded(prepared: Path) -> None:
+    there = sorted(prepared.rglob("*"))
+    with pytest.raises(BadInput, match="Nothing is downloaded here: `tfds build cifar10 --data_dir"):
+        of_tfds(prepared, "cifar10")
+    with pytest.raises(BadInput, match="Did you mean shapes"):
+        of_tfds(prepared, "shape")
+    with pytest.raises(BadInput, match=r"shapes holds 1\.0\.0"):
+        of_tfds(prepared, "shapes:2.0.0")
+    assert sorted(prepared.rglob("*")) == there
+
+
+def test_split_expressions_are_for_tfds_alone(tmp_path: Path) -> None:
+    root = fill(tmp_path, "a/1.png", "b/1.png")
+    with pytest.raises(BadInput, match=r"--test-split train\[80%:\]: only TFDS data sets take it"):
+        sources.inspect(Config(data=str(root), test_split="train[80%:]"))
+
+
+# --- TFRecords
+
+
+def records(file: Path, *rows: dict[str, object], packed: bool = False) -> Path:
+    import tensorflow as tf
+
+    def feature(value: object) -> tf.train.Feature:
+        if isinstance(value, int):
+            return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+        data = value.encode() if isinstance(value, str) else value
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[data]))
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tf.io.TFRecordWriter(str(file), "GZIP" if packed else "") as writer:
+        for row in rows:
+            features = tf.train.Features(feature={name: feature(value) for name, value in row.items()})
+            writer.write(tf.train.Example(features=features).SerializeToString())
+    return file
+
+
+def of_records(root: Path, **options: int) -> tuple[sources.Dataset, list[tuple[str, sources.Image]]]:
+    config = Config(data=str(root), **options)
+    dataset = sources.inspect(config)
+    return dataset, list(sources.read(config, dataset))
+
+
+def shades(count: int) -> list[bytes]:
+    return [encoded((index + 1, 3)) for index in range(count)]
+
+
+def test_records_with_parts_of_their_own(tmp_path: Path) -> None:
+    def rows(some: list[bytes]) -> list[dict[str, object]]:
+        return [
+            {"image/encoded": one, "image/class/label": i % 2 + 1, "image/class/text": ("ant", "bee")[i % 2]}
+            for i, one in enumerate(some)
+        ]
+
+    pictures = shades(20)
+    records(tmp_path / "train-00000-of-00002.tfrecord", *rows(pictures[:8]))
+    records(tmp_path / "train-00001-of-00002.tfrecord.gz", *rows(pictures[8:14]), packed=True)
+    records(tmp_path / "test" / "part.tfrecords", *rows(pictures[14:18]))
+    records(tmp_path / "validation-0.tfrecord", *rows(pictures[18:]))
+    dataset, found = of_records(tmp_path)
+    assert (dataset.kind, dataset.classes, dataset.channels) == ("tfrecords", ("ant", "bee"), 3)
+    assert (dataset.images, dataset.unused) == (18, "validation (2 images)")
+    parts = {part: [one.data for split, one in found if split == part] for part in ("train", "test")}
+    assert sorted(parts["train"]) == sorted(pictures[:14])
+    assert parts["test"] == pictures[14:18]
+    assert {image.source for _, image in found} >= {"test/part.tfrecords#0000000"}
+
+
+@pytest.mark.parametrize("names", [None, "zero\none\ntwo\n"])
+def test_records_without_parts_are_split_by_us(names: str | None, tmp_path: Path) -> None:
+    rows = [{"image": one, "label": index % 3} for index, one in enumerate(shades(30))]
+    records(tmp_path / "a.tfrecord", *rows[:20])
+    records(tmp_path / "b.tfrecord", *rows[20:])
+    if names:
+        (tmp_path / "labels.txt").write_text(names)
+    dataset, found = of_records(tmp_path)
+    assert dataset.classes == (tuple(names.split()) if names else ("0", "1", "2"))
+    held_out = [image.label for split, image in found if split == "test"]
+    assert sorted(held_out) == [0, 0, 1, 1, 2, 2]
+    assert found == of_records(tmp_path)[1]
+    assert found != of_records(tmp_path, seed=1)[1]
+
+
+def test_what_we_wrote_ourselves_can_be_read_again(tmp_path: Path) -> None:
+    from pipeline.components import example_gen
+
+    root = fill(tmp_path / "data", *(f"{kind}/{index}.png" for kind in "ab" for index in range(10)))
+    for index, path in enumerate(sorted(root.rglob("*.png"))):
+        path.write_bytes(shades(20)[index])
+    config = Config(data=str(root))
+    example_gen.write(config, sources.inspect(config), tmp_path / "out")
+    dataset, found = of_records(tmp_path / "out")
+    assert (dataset.classes, dataset.splits) == (("a", "b"), ("train", "test"))
+    assert sorted(image.data for _, image in found) == sorted(shades(20))
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared MNIST is not here")
+def test_the_files_of_a_tfds_set_are_records_too() -> None:
+    dataset, found = of_records(SHARED)
+    assert (dataset.images, len(dataset.classes), dataset.channels) == (70_000, 10, 1)
+    assert [split for split, _ in found].count("test") == 10_000
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        (
+            [{"picture": b"x", "label": 1}],
+            "has the features label, picture; wanted are an image (image, image/enc",
+        ),
+        ([{"image": b"x"}], "wanted are an image"),
+        ([{"image": b"x", "label": 0}, {"image": b"x"}], "record 1 of one.tfrecord has no label"),
+        ([], "hold no examples"),
+        ([{"image": b"x", "label": 0}], "only one class (0)"),
+    ],
+)
+def test_records_that_are_not_understood_are_named(rows: list[dict], why: str, tmp_path: Path) -> None:
+    records(tmp_path / "one.tfrecord", *rows)
+    with pytest.raises(BadInput) as caught:
+        sources.inspect(Config(data=str(tmp_path)))
+    assert why in str(caught.value)
+
+
+def test_broken_records_are_named(tmp_path: Path) -> None:
+    file = records(tmp_path / "one.tfrecord", *({"image": b"x", "label": index} for index in range(9)))
+    file.write_bytes(file.read_bytes()[:-3])
+    with pytest.raises(BadInput, match=r"one\.tfrecord cannot be read: broken, or no TFRecord file"):
+        sources.inspect(Config(data=str(tmp_path)))
+    file.write_text("hello, this is no record file at all")
+    with pytest.raises(BadInput, match=r"one\.tfrecord cannot be read"):
+        sources.inspect(Config(data=str(tmp_path)))

@@ -15,12 +15,10 @@ def test_small_data_gets_the_statistics_that_beam_would_give(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lanes.complete_tfma()
-    import tensorflow_data_validation as tfdv
     from google.protobuf import text_format
     from tensorflow_metadata.proto.v0 import statistics_pb2
     from tfx.types import artifact_utils, standard_artifacts
 
-    from keras_cnns.training.examples import LABEL, LABEL_TEXT
     from pipeline.components import example_gen, statistics_gen
 
     config = Config()
@@ -29,7 +27,7 @@ def test_small_data_gets_the_statistics_that_beam_would_give(
     examples.split_names = artifact_utils.encode_split_names(list(example_gen.SHARDS))
     facts = example_gen.write(config, sources.inspect(config), tmp_path / "examples")
     (tmp_path / "examples" / example_gen.FACTS).write_text(json.dumps(facts))
-    options = {"stats_options_json": tfdv.StatsOptions(feature_allowlist=[LABEL, LABEL_TEXT]).to_json()}
+    options = {"stats_options_json": statistics_gen.options().to_json()}
 
     def statistics(name: str, limit: int) -> dict[str, str]:
         monkeypatch.setattr(statistics_gen, "IN_MEMORY", limit)
@@ -47,4 +45,5 @@ def test_small_data_gets_the_statistics_that_beam_would_give(
 
     quick, by_beam = statistics("quick", 10**6), statistics("beam", 0)
     assert quick.keys() == {"train", "test"}
+    assert quick["train"].count("features {") == 10
     assert quick == by_beam

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
+import hashlib
 import itertools
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,9 @@ FACTS = (
     "dataset.json"  # beside the splits: counts, sizes, formats and samples, for people and for the Trainer
 )
 _SAMPLES = 20
-_NAMED = 50  # unreadable images that the error names
+_NAMED = 50  # unreadable images that the error names, and pairs of same pictures that are kept
+_IMAGES_AT_ONCE = 256  # that a thread takes
+_BYTES_AT_ONCE = 16 << 20  # likewise, and the last picture
 
 
 class Executor(base_executor.BaseExecutor):
@@ -93,27 +98,53 @@ class _Tally:
     """What is learned of the images while they pass."""
 
     per_class: dict[str, list[int]]
-    sizes: collections.Counter[str]
-    formats: collections.Counter[str]
-    bad: list[dict[str, str]]
-    samples: list[dict[str, str]]
+    counts: dict[str, int]
+    sizes: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    formats: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    bad: list[dict[str, str]] = dataclasses.field(default_factory=list)
+    samples: list[dict[str, str]] = dataclasses.field(default_factory=list)
+    first: dict[bytes, tuple[str, int, str]] = dataclasses.field(default_factory=dict)
+    same: _Same = dataclasses.field(default_factory=lambda: _Same())
 
 
-def write(config: Config, dataset: sources.Dataset, folder: Path) -> dict[str, Any]:
+@dataclasses.dataclass
+class _Same:
+    """Pictures with the same bytes as an earlier one.
+
+    Attributes:
+        across_splits: How many are in another split of the data's own.
+        moved: How many changed sides in our split, to where the earlier one is.
+        across_classes: How many have another class.
+        pairs: The first of all those, with the earlier one.
+    """
+
+    across_splits: int = 0
+    moved: int = 0
+    across_classes: int = 0
+    pairs: list[list[str]] = dataclasses.field(default_factory=list)
+
+
+def write(
+    config: Config, dataset: sources.Dataset, folder: Path, workers: int | None = None
+) -> dict[str, Any]:
     """Write the shards of both splits and a few sample pictures below a folder.
 
+    Args:
+        config: What the source's `read` looks at, and `max_bad_images`.
+        dataset: What is known of the data.
+        folder: Where to write; it may be missing.
+        workers: Threads that decode, by default one a core. They change nothing but the time.
+
     Returns:
-        The facts of the data set: classes, splits, sizes, formats, bad images, samples, fingerprint.
+        The facts of the data set: classes, splits, sizes, formats, samples, images that are bad or the same,
+        remarks for a person, fingerprint.
     """
     from tensorflow.io import TFRecordOptions, TFRecordWriter
 
     from keras_cnns.training.examples import Record, to_example
 
     stored = TFRecordOptions(compression_type="GZIP", compression_level=0)  # images are compressed already
-    tally = _Tally(
-        {split: [0] * len(dataset.classes) for split in SHARDS},
-        collections.Counter(), collections.Counter(), [], [],
-    )  # fmt: skip
+    tally = _Tally({split: [0] * len(dataset.classes) for split in SHARDS}, dict.fromkeys(SHARDS, 0))
     shards: dict[str, list[Any]] = {}
     (folder / "samples").mkdir(parents=True, exist_ok=True)
     try:
@@ -121,18 +152,19 @@ def write(config: Config, dataset: sources.Dataset, folder: Path) -> dict[str, A
             (folder / f"Split-{split}").mkdir(parents=True, exist_ok=True)
             names = [f"data_tfrecord-{index:05d}-of-{count:05d}.gz" for index in range(count)]
             shards[split] = [TFRecordWriter(str(folder / f"Split-{split}" / name), stored) for name in names]
-        for split, image, look in _looked_at(sources.read(config, dataset)):
+        for wanted, image, look, digest in _looked_at(sources.read(config, dataset), workers):
             if not _accepted(config, dataset, image, look, tally):
                 continue
-            turn = sum(tally.per_class[split]) % len(shards[split])
+            split = _side(wanted, image, digest, tally, ours=not dataset.splits)
             label = dataset.classes[image.label]
             record = Record(
                 look.data, image.label, label, image.source,
                 look.width, look.height, look.format, look.colour, image.origin,
             )  # fmt: skip
-            shards[split][turn].write(to_example(record))
+            shards[split][tally.counts[split] % len(shards[split])].write(to_example(record))
             tally.per_class[split][image.label] += 1
-            report(images=sum(map(sum, tally.per_class.values())), of=dataset.images)
+            tally.counts[split] += 1
+            report(images=sum(tally.counts.values()), of=dataset.images)
             _keep_sample(split, image, label, look, tally, folder)
     finally:
         for writer in itertools.chain.from_iterable(shards.values()):
@@ -142,24 +174,65 @@ def write(config: Config, dataset: sources.Dataset, folder: Path) -> dict[str, A
     return {
         "classes": list(dataset.classes), "images": sum(part["count"] for part in splits.values()),
         "splits": splits, "sizes": dict(tally.sizes.most_common()),
-        "formats": dict(tally.formats.most_common()),
-        "samples": tally.samples, "bad": tally.bad, "fingerprint": dataset.fingerprint,
+        "formats": dict(tally.formats.most_common()), "samples": tally.samples, "bad": tally.bad,
+        "same": tally.same.pairs, "remarks": _remarks(tally.same, dataset.unused),
+        "fingerprint": dataset.fingerprint,
     }  # fmt: skip
 
 
-def _looked_at(images: Iterable[tuple[str, sources.Image]]) -> Iterator[tuple[str, sources.Image, Look]]:
-    """Each image with what decoding it shows; threads decode, since Pillow lets go of Python's lock there."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        stream = iter(images)
-        while some := list(itertools.islice(stream, 4096)):
-            parts = [some[start : start + 256] for start in range(0, len(some), 256)]
-            for part, looks in zip(parts, pool.map(_look_at_all, parts), strict=True):
-                for (split, image), look in zip(part, looks, strict=True):
-                    yield split, image, look
+def _looked_at(
+    images: Iterable[tuple[str, sources.Image]], workers: int | None
+) -> Iterator[tuple[str, sources.Image, Look, bytes]]:
+    """Each image with what decoding it shows, and a hash of its bytes.
+
+    Threads decode, since TensorFlow and Pillow let go of Python's lock there. What is in memory at a time is
+    bounded in bytes and does not grow with the folder.
+    """
+    workers = workers or os.cpu_count() or 1
+    waiting: collections.deque[tuple[list[tuple[str, sources.Image]], Future[Any]]] = collections.deque()
+    with ThreadPoolExecutor(workers) as pool, _quick_turns():
+        for part in _parts(images):
+            waiting.append((part, pool.submit(_look_at_all, part)))
+            if len(waiting) > 2 * workers:
+                yield from _done(*waiting.popleft())
+        while waiting:
+            yield from _done(*waiting.popleft())
 
 
-def _look_at_all(images: list[tuple[str, sources.Image]]) -> list[Look]:
-    return look_at_all([image.data for _, image in images])
+@contextlib.contextmanager
+def _quick_turns() -> Iterator[None]:
+    """Let threads change places after 0.2 ms: with Python's 5 ms each read and write waits for a decoder."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.0002)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def _parts(images: Iterable[tuple[str, sources.Image]]) -> Iterator[list[tuple[str, sources.Image]]]:
+    part, size = [], 0
+    for one in images:
+        part.append(one)
+        size += len(one[1].data)
+        if len(part) == _IMAGES_AT_ONCE or size >= _BYTES_AT_ONCE:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def _look_at_all(part: list[tuple[str, sources.Image]]) -> tuple[list[Look], list[bytes]]:
+    data = [image.data for _, image in part]
+    return look_at_all(data), [hashlib.blake2b(one, digest_size=16).digest() for one in data]
+
+
+def _done(
+    part: list[tuple[str, sources.Image]], found: Future[Any]
+) -> Iterator[tuple[str, sources.Image, Look, bytes]]:
+    looks, digests = found.result()
+    for (split, image), look, digest in zip(part, looks, digests, strict=True):
+        yield split, image, look, digest
 
 
 def _accepted(
@@ -178,6 +251,22 @@ def _accepted(
     return True
 
 
+def _side(split: str, image: sources.Image, digest: bytes, tally: _Tally, ours: bool) -> str:
+    """The split that an image goes to: in our own, pictures with the same bytes stay together."""
+    there, label, source = tally.first.setdefault(digest, (split, image.label, image.source))
+    if there == split and label == image.label:
+        return split
+    same = tally.same
+    same.across_classes += label != image.label
+    if len(same.pairs) < _NAMED:
+        same.pairs.append([source, image.source])
+    if there == split or not ours:
+        same.across_splits += there != split
+        return split
+    same.moved += 1
+    return there
+
+
 def _keep_sample(
     split: str, image: sources.Image, label: str, look: Look, tally: _Tally, folder: Path
 ) -> None:
@@ -186,8 +275,9 @@ def _keep_sample(
         return
     of_class = tally.per_class[split][image.label]
     if of_class <= max(1, _SAMPLES // len(tally.per_class[split])) and len(tally.samples) < _SAMPLES:
-        safe = "".join(one if one.isalnum() or one in "-_" else "-" for one in label)[:40]
-        suffix = "jpg" if look.data.startswith(b"\xff\xd8") else "png"
+        safe = "".join(one if one.isascii() and (one.isalnum() or one in "-_") else "-" for one in label)[:40]
+        safe += f"-{image.label}" * (safe != label)  # two classes may look alike now
+        suffix = "png" if look.data.startswith(b"\x89PNG") else "jpg"
         name = f"samples/{safe}-{of_class}.{suffix}"
         (folder / name).write_bytes(look.data)
         tally.samples.append({"file": name, "label": label})
@@ -212,3 +302,14 @@ def _check_splits(config: Config, dataset: sources.Dataset, tally: _Tally) -> No
 def facts_of(examples: types.Artifact) -> dict[str, Any]:
     """The facts of the data set that an Examples artifact of ours holds."""
     return json.loads((Path(examples.uri) / FACTS).read_text(encoding="utf-8"))
+
+
+def _remarks(same: _Same, unused: str) -> list[str]:
+    """What a person should know of the data: the same picture in two places, a part that is not used."""
+    said = {
+        "{} in train and test alike": same.across_splits,
+        "{} moved to the split of the same picture": same.moved,
+        "{} with the same bytes as one of another class": same.across_classes,
+    }
+    told = [text.format(f"{count:,} picture{'s' * (count > 1)}") for text, count in said.items() if count]
+    return told + [f"not used: {unused}"] * bool(unused)

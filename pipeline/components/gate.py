@@ -1,38 +1,32 @@
-"""The gate: stops the line when validation found errors. ExampleValidator alone only writes them down."""
+"""The gate: stops the line when validation found errors. The validator alone only writes them down."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import types
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
+from pipeline import changes
+from pipeline.components import validator
 from pipeline.errors import Stopped
 
-_SEVERITY = {
-    anomalies_pb2.AnomalyInfo.Severity.ERROR: "error",
-    anomalies_pb2.AnomalyInfo.Severity.WARNING: "warning",
-}
 
-
-def anomalies_in(artifact: types.Artifact) -> list[dict[str, str]]:
-    """The anomalies that ExampleValidator found in all splits: feature, severity, what."""
-    found = []
-    for split in artifact_utils.decode_split_names(artifact.split_names):
-        anomalies = anomalies_pb2.Anomalies()
-        anomalies.ParseFromString((Path(artifact.uri) / f"Split-{split}" / "SchemaDiff.pb").read_bytes())
-        for feature, info in sorted(anomalies.anomaly_info.items()):
-            severity = _SEVERITY.get(info.severity, "unknown")
-            what = f"{info.short_description}: {info.description} ({split})"
-            found.append({"feature": feature, "severity": severity, "what": what})
-    return found
+def judged(found: list[changes.Finding], accept: str) -> list[dict[str, str]]:
+    """Each finding for people: name, feature, severity ("accepted" where `--accept` names it), what."""
+    names = changes.accepted(accept)
+    return [
+        {
+            "name": one.name, "feature": one.feature,
+            "severity": changes.ACCEPTED if one.name in names else one.severity, "what": one.what,
+        }
+        for one in found
+    ]  # fmt: skip
 
 
 class Executor(base_executor.BaseExecutor):
-    """Passes when no anomaly is an error."""
+    """Passes when no finding is an error, or all that are were accepted."""
 
     def Do(
         self,
@@ -40,34 +34,43 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Read the anomalies.
+        """Read the findings.
 
         Raises:
-            Stopped: Lists the errors.
+            Stopped: Lists the errors, and how to let them through.
         """
-        found = anomalies_in(artifact_utils.get_single_instance(input_dict["anomalies"]))
-        errors = [one for one in found if one["severity"] == "error"]
+        found = validator.findings_in(artifact_utils.get_single_instance(input_dict["anomalies"]))
+        errors = [one for one in judged(found, exec_properties["accept"]) if one["severity"] == changes.ERROR]
         if errors:
-            named = "".join(f"\n  {one['feature']}: {one['what']}" for one in errors)
-            raise Stopped(f"the data was refused, {len(errors)} error{'s' * (len(errors) > 1)}:{named}")
+            named = "".join(f"\n  {one['name']}: {one['what']}" for one in errors)
+            names = [*changes.accepted(exec_properties["accept"]), *(one["name"] for one in errors)]
+            wanted = ",".join(dict.fromkeys(names))
+            raise Stopped(
+                f"the data was refused, {len(errors)} error{'s' * (len(errors) > 1)}:{named}\n"
+                f"if that is wanted: --accept {wanted}"
+            )
 
 
 class _Spec(component_spec.ComponentSpec):
-    PARAMETERS = {"code": component_spec.ExecutionParameter(type=str)}
+    PARAMETERS = {
+        "accept": component_spec.ExecutionParameter(type=str),
+        "code": component_spec.ExecutionParameter(type=str),
+    }
     INPUTS = {"anomalies": component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies)}
     OUTPUTS: dict[str, Any] = {}
 
 
 class Gate(base_component.BaseComponent):
-    """Fails the run on anomalies of severity ERROR, with a list that a person can read.
+    """Fails the run on findings that are errors, with a list that a person can read.
 
     Args:
-        anomalies: What ExampleValidator wrote.
+        anomalies: What the validator wrote.
+        accept: The value of `--accept`, names of `changes.CHANGES` with commas between them.
         code: Fingerprint of the code that judges.
     """
 
     SPEC_CLASS = _Spec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(self, anomalies: types.BaseChannel, code: str) -> None:
-        super().__init__(_Spec(anomalies=anomalies, code=code))
+    def __init__(self, anomalies: types.BaseChannel, accept: str, code: str) -> None:
+        super().__init__(_Spec(anomalies=anomalies, accept=accept, code=code))

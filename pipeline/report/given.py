@@ -19,7 +19,13 @@ def given(result: Part, folder: Path) -> Html:
         return join(why_missing(result, "description of the data"), _validation(result))
     splits = found.get("splits") or {}
     parts = [tag("p", _holdings(found, splits), class_="takeaway"), facts(_properties(found))]
-    parts += [_validation(result), _bad(found), _balance(found, splits), _samples(found, folder)]
+    parts += [
+        _validation(result),
+        _bad(found),
+        _same(found),
+        _balance(found, splits),
+        _samples(found, folder),
+    ]
     return join(*parts)
 
 
@@ -78,6 +84,17 @@ def _bad(found: Part) -> Html:
         else Html("")
     )
     return subsection(f"{several(len(bad), 'image', 'images')} left out", shown, rest)
+
+
+def _same(found: Part) -> Html:
+    """What is remarkable about the split, and pictures that are there twice."""
+    remarks = [tag("li", str(one)) for one in found.get("remarks") or ()]
+    if not remarks:
+        return Html("")
+    pairs = [(tag("code", str(one)), tag("code", str(other))) for one, other in found.get("same") or ()]
+    columns = (Column("picture"), Column("has the same bytes"))
+    table = fold("Which pictures", data_table("Same pictures", columns, pairs)) if pairs else Html("")
+    return subsection("Remarks on the split", tag("ul", *remarks), table)
 
 
 def _balance(found: Part, splits: Part) -> Html:

@@ -1,0 +1,62 @@
+"""Where images come from: scikit-learn's digits, TFDS data sets on disk, folders of class folders, TFRecords.
+
+`inspect` looks at a data set without reading its images, quickly and without heavy imports (except for
+TFRecords, whose labels lie among the images), and says what a pipeline must know before it is built. `read`
+brings the images themselves. Each kind is a module here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.config import Config
+from pipeline.errors import BadInput
+from pipeline.images import SUFFIXES
+from pipeline.sources import digits, folder, tfds, tfrecords
+from pipeline.sources.dataset import Dataset, Image
+
+__all__ = ["SUFFIXES", "Dataset", "Image", "inspect", "read"]
+
+
+def inspect(config: Config) -> Dataset:
+    """Find a data set and check what can be checked without reading its images.
+
+    Raises:
+        BadInput: It is unknown, empty, or holds a single class.
+    """
+    if config.data == "digits":
+        found = digits.inspect()
+    elif config.data_dir is None and _is_folder(config.data):
+        found = tfrecords.inspect(config) if tfrecords.is_here(Path(config.data)) else folder.inspect(config)
+    else:
+        found = tfds.inspect(config)
+    given = {"--train-split": config.train_split, "--test-split": config.test_split}
+    for option, value in given.items():
+        if value is not None and found.kind != "tfds":
+            raise BadInput(f"{option} {value}: only TFDS data sets take it; {config.data} is none")
+    if len(found.classes) < 2:
+        raise BadInput(
+            f"--data {config.data}: only one class ({found.classes[0]}); a classifier needs at least two"
+        )
+    odd = next((name for name in found.classes if any(ord(one) < 32 for one in name)), None)
+    if odd is not None:
+        raise BadInput(f"--data {config.data}: the class name {odd!r} does not fit on a line of labels.txt")
+    return found
+
+
+def read(config: Config, dataset: Dataset) -> Iterator[tuple[str, Image]]:
+    """Each image with its split ("train" or "test"), in an order that only the data and the seed decide."""
+    match dataset.kind:
+        case "digits":
+            return digits.read(config)
+        case "folder":
+            return folder.read(config, dataset)
+        case "tfrecords":
+            return tfrecords.read(config, dataset)
+    return tfds.read(config)
+
+
+def _is_folder(data: str) -> bool:
+    return os.sep in data or Path(data).is_dir()

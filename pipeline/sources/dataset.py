@@ -1,0 +1,55 @@
+"""What is known of a data set, and one image of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What is known of a data set before its images are read.
+
+    Attributes:
+        kind: "digits", "tfds", "folder" or "tfrecords".
+        title: Its name for a person and for folders, such as "digits".
+        classes: Class names; their index is the label.
+        images: Number of images.
+        channels: 1 for grey images, else 3.
+        fingerprint: Changes when the data does, so that nothing stale comes from the cache.
+        splits: Names of the data set's own parts, or empty where we split it.
+        largest_share: Share of the most frequent class, what constant guessing would reach; for TFDS, whose
+            labels lie in the examples, the share that equal classes would have.
+        min_accuracy: Accuracy that blesses a model unless the configuration says otherwise.
+        fit: "resize" or "pad" unless the configuration says otherwise.
+        unused: A part that is neither trained nor evaluated on, for a person: "val (1,000 images)".
+    """
+
+    kind: str
+    title: str
+    classes: tuple[str, ...]
+    images: int
+    channels: int
+    fingerprint: str
+    splits: tuple[str, ...]
+    largest_share: float
+    min_accuracy: float
+    fit: str = "resize"
+    unused: str = ""
+
+
+@dataclass(frozen=True)
+class Image:
+    """One encoded image: its bytes, its label and where it came from, relative to the data set.
+
+    `origin` is the folder inside of the class folder, such as a camera's; "" where there is none.
+    """
+
+    source: str
+    label: int
+    data: bytes
+    origin: str = ""
+
+
+def better_than_guessing(largest_share: float) -> float:
+    """An accuracy that no constant answer reaches."""
+    return round(min(largest_share + 0.01, 0.99), 4)
