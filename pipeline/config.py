@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import math
+import shlex
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,12 @@ _WORDS = {
     "precision": ("auto", "float32", "mixed_bfloat16", "mixed_float16"),
     "xla": ("auto", "on", "off"),
 }
+
+# Beam's own; another one is given by its dotted path.
+RUNNERS = (
+    "FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "PrismRunner", "FlinkRunner", "SparkRunner",
+    "DataflowRunner", "PortableRunner",
+)  # fmt: skip
 
 
 def _option(default: Any, text: str, metavar: str | None = None, least: float | None = None) -> Any:
@@ -83,6 +91,9 @@ class Config:
         "SHARE", 0,
     )  # fmt: skip
     max_bad_images: int = _option(0, "unreadable images to leave out before the run is refused", "N", 0)
+    beam_runner: str = _option(
+        "FnApiRunner", "Beam's runner for statistics and evaluation, and its options", "RUNNER"
+    )
     seed: int = _option(0, "of the split, the weights and the order", "N", 0)
     schema: str | None = _option(
         None, "schema to hold the data to, an edited schema.pbtxt of an earlier run (default: inferred)",
@@ -166,6 +177,7 @@ def check(config: Config) -> None:
     accepted(config.accept)
     if config.schema is not None:
         schema.load(Path(config.schema))
+    beam_options(config)
     if config.name is not None and (Path(config.name).name != config.name or config.name in ("", "..")):
         raise BadInput(f"--name is one folder name, not {config.name!r}")
 
@@ -184,6 +196,30 @@ def _check_training(config: Config) -> None:
         raise BadInput(
             f"--mirror yes: the {config.recipe} recipe of {config.model} does not; --recipe modern does"
         )
+
+
+def beam_options(config: Config) -> list[str]:
+    """What Beam is told: its runner, and what stands behind that, as `SparkRunner --spark_master_url=…`.
+
+    Raises:
+        BadInput: There is no such runner.
+    """
+    words = shlex.split(config.beam_runner)
+    if not words or not (words[0] in RUNNERS or _is_module(words[0].rpartition(".")[0])):
+        raise BadInput(str(unknown("--beam-runner", words[0] if words else "", list(RUNNERS))))
+    stray = [word for word in words[1:] if not word.startswith("--")]
+    if stray:
+        raise BadInput(
+            f"--beam-runner {config.beam_runner}: options are written --name=value, not {stray[0]}"
+        )
+    return [f"--runner={words[0]}", *words[1:]]
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return bool(name) and importlib.util.find_spec(name) is not None
+    except ImportError:
+        return False
 
 
 def to_toml(config: Config, versions: dict[str, str]) -> str:

@@ -62,7 +62,7 @@ def run(request: dict[str, Any], training: bool = True) -> None:
         training: Whether to go on behind the gate.
     """
     from pipeline import graph, outcome
-    from pipeline.config import Config
+    from pipeline.config import Config, beam_options
     from pipeline.sources import Dataset
 
     found = request["dataset"]
@@ -70,7 +70,7 @@ def run(request: dict[str, Any], training: bool = True) -> None:
     config = Config(**request["config"])
     output = Path(request["output"])
     place = graph.Place(output / "tfx", output / "checkpoints", Path(request["models"]))
-    pipeline = graph.create_pipeline(config, dataset, place, beam=["--runner=FnApiRunner"], train=training)
+    pipeline = graph.create_pipeline(config, dataset, place, beam=beam_options(config), train=training)
     teller = outcome.Teller(config, dataset, output)
     try:
         _runner()(teller).run_with_ir(graph.compile_pipeline(pipeline))

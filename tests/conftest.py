@@ -31,7 +31,7 @@ def main_job(home: Path) -> Ran:
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of class folders: colour pictures of three kinds, PNG and JPEG, of mixed sizes."""
+    """A folder of class folders: colour pictures of three kinds, in mixed sizes and formats."""
     import numpy as np
     from PIL import Image
 
@@ -47,5 +47,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if kind == "down":
                 pixels[:, ::6] += 180
             suffix = "png" if index % 2 else "jpg"
+            if index >= 24:
+                suffix = ("bmp", "gif", "webp")[index % 3]
             Image.fromarray(pixels.astype("uint8")).save(root / kind / f"{index:02d}.{suffix}")
     return root

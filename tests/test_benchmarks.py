@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import _pairs, build, startup
+from benchmarks import _pairs, build, examples, startup, training
 from benchmarks import pipeline as pair
 
 ROOT = Path(__file__).parents[1]
@@ -213,7 +213,76 @@ def test_build_knows_its_networks(capsys):
     assert "no such network: resnet5; known: vgg16" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["build", "pipeline", "startup"])
+@pytest.mark.parametrize(("resnet", "missed"), [(130.0, False), (129.0, True)])
+def test_training_prints_both_ratios_last(resnet, missed, monkeypatch, capsys):
+    speeds = {("ours", "lenet5"): 3000, ("ours", "cifar_resnet20"): resnet}
+
+    def command(side, network, given):
+        speed = speeds.get((side, network), {"lenet5": 1500, "cifar_resnet20": 100}[network])
+        return quick(f"{network}, {side}", f"print('images a second:', {speed})", training.said)
+
+    monkeypatch.setattr(training, "command", command)
+    assert training.main(["--cifar", "nowhere", "--rounds", "1", "--check"]) == missed
+    lines = capsys.readouterr().out.splitlines()
+    ratio = f"{resnet / 100:.2f}"
+    assert lines[-1] == (
+        f"lenet5 2.00, cifar_resnet20 {ratio} times the images a second of a plain model.fit (target 1.3)"
+    )
+    assert any(line.startswith("cifar_resnet20 on 20% of cifar's images, 3 epochs") for line in lines)
+    assert (
+        any(line.startswith("missed: cifar_resnet20 trains 129 images a second") for line in lines) == missed
+    )
+
+
+def test_training_names_what_a_process_did_not_say():
+    assert training.said("words\nimages a second: 12.5\n") == 12.5
+    with pytest.raises(ValueError, match="no figure"):
+        training.said("words\n")
+
+
+@pytest.mark.parametrize("side", ["ours", "plain"])
+def test_both_sides_train_on_the_same_images(side, photos, tmp_path):
+    for part in ("train", "test"):
+        (tmp_path / part).symlink_to(photos, target_is_directory=True)
+    assert training.measure(side, "cifar_resnet20", tmp_path, 1.0) > 0
+    assert training.task("cifar_resnet20", tmp_path, 0.5).train.count == 45
+
+
+@pytest.mark.parametrize(("ours", "missed"), [(0.5, False), (1.0, False), (1.25, True)])
+def test_examples_compares_images_per_second(ours, missed, monkeypatch, tmp_path, capsys):
+    clock = iter([9.0, 9.0, ours, 1.0, 1.0, ours])
+    monkeypatch.setattr(examples, "_timed", lambda write, out: next(clock))
+    monkeypatch.setattr(examples, "example_gen", lambda folder: None)
+    monkeypatch.setattr(examples, "plain_loop", lambda folder: None)
+    assert examples.main([str(tmp_path), "--rounds", "2", "--check"]) == missed
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == f"{1 / ours:.2f} times the plain loop's images per second (target 1.0)"
+    assert any(line.startswith("missed: ExampleGen has 0.800") for line in lines) == missed
+
+
+def test_both_writers_write_each_picture_once(tmp_path):
+    folder = examples.make(tmp_path / "data", 60)
+    files = {file.read_bytes() for file in folder.glob("*/*.jpg")}
+    assert len(files) == 60
+    for number, write in enumerate([examples.example_gen(folder), examples.plain_loop(folder)]):
+        out = tmp_path / str(number)
+        write(out)
+        import tensorflow as tf
+
+        found = []
+        for file in out.rglob("*tfrecord*"):
+            stream = tf.data.TFRecordDataset(str(file), "GZIP" if file.suffix == ".gz" else "")
+            found += [tf.train.Example.FromString(one) for one in stream.as_numpy_iterator()]
+        assert sorted(one.features.feature["image"].bytes_list.value[0] for one in found) == sorted(files)
+
+
+def test_memory_grows_by_what_an_image_adds(capsys):
+    assert examples.growth({1000: 5_000_000, 10_000: 9_000_000, 60_000: 5_590_000}) == 10
+    with pytest.raises(SystemExit, match="at least 10,000 images"):
+        examples.growth({1000: 5})
+
+
+@pytest.mark.parametrize("name", ["build", "examples", "pipeline", "startup", "training"])
 def test_scripts_answer_from_another_folder(name, tmp_path):
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), "--help"],

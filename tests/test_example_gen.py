@@ -62,7 +62,7 @@ def values(feature: Any) -> list[Any]:
     return list(feature.int64_list.value) + list(feature.bytes_list.value)
 
 
-def test_an_example_has_protobufs_own_bytes() -> None:
+def test_an_example_is_what_protobuf_would_write() -> None:
     import tensorflow as tf
 
     from keras_cnns.training.examples import Record, to_example
@@ -78,7 +78,9 @@ def test_an_example_has_protobufs_own_bytes() -> None:
                 data = value.encode() if isinstance(value, str) else value
                 feature[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[data]))
         example = tf.train.Example(features=tf.train.Features(feature=feature))
-        assert to_example(record) == example.SerializeToString(deterministic=True)
+        data = to_example(record)
+        assert tf.train.Example.FromString(data) == example
+        assert len(data) == example.ByteSize()
 
 
 def test_the_same_folder_gives_the_same_bytes_whatever_the_machine(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from pipeline.errors import BadInput
-from pipeline.images import PIXEL_LIMIT, SCAN_LIMIT, look_at, readable
+from pipeline.images import PIXEL_LIMIT, SCAN_LIMIT, look_at, look_at_all, readable
 from pipeline.predict import _read
 
 ROOT = Path(__file__).parents[1]
@@ -204,7 +204,20 @@ def scans() -> bytes:
     return data[:-2] + last * 5000 + data[-2:]
 
 
+def large_jpeg() -> bytes:
+    data = bytearray(KEPT["JPEG"])
+    at = data.index(b"\xff\xc0") + 5
+    data[at : at + 4] = struct.pack(">HH", 65_500, 65_500)
+    return bytes(data)
+
+
+def large_gif() -> bytes:
+    return REWRITTEN["GIF"][:6] + struct.pack("<HH", 60_000, 60_000) + REWRITTEN["GIF"][10:]
+
+
 HOSTILE = {
+    "a JPEG that claims 65,500 × 65,500": (large_jpeg(), "65,500×65,500 pixels; at most"),
+    "a GIF that claims 60,000 × 60,000": (large_gif(), "60,000×60,000 pixels; at most"),
     "claims 60,000 × 60,000": (claims(60_000, 60_000), "60,000×60,000 pixels; at most 134,217,728 in all"),
     "decompression bomb": (black(30_000), "30,000×30,000 pixels"),
     "text that unpacks to 64 MB": (text_bomb(), "Decompressed data too large"),
@@ -263,6 +276,19 @@ def test_hostile_pictures_take_no_memory_and_the_largest_its_own(tmp_path: Path)
     )  # fmt: skip
     hostile, width, largest = map(int, done.stdout.split())
     assert (hostile < 150, width, largest < 600) == (True, side, True), done.stdout
+
+
+@pytest.mark.parametrize("count", [1, 2, 20])
+def test_a_broken_one_is_found_among_many_wherever_it_is(count: int) -> None:
+    for form in ("JPEG", "PNG"):
+        good = KEPT[form]
+        broken = good[: len(good) // 2] + (good[-12:] if form == "PNG" else b"")
+        for place in range(count):
+            pictures = [good] * count
+            pictures[place] = broken
+            assert [bool(look.why) for look in look_at_all(pictures)] == [
+                index == place for index in range(count)
+            ]
 
 
 @pytest.mark.parametrize("form", ["JPEG", "progressive JPEG", "PNG", "PNG with a palette"])

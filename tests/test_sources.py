@@ -170,6 +170,12 @@ def test_each_format_is_found_by_its_ending(name: str, tmp_path: Path) -> None:
     assert sources.inspect(Config(data=str(root))).images == 2
 
 
+def test_a_class_name_of_two_lines_is_refused(tmp_path: Path) -> None:
+    root = fill(tmp_path, "a/1.png", "b\nc/1.png")
+    with pytest.raises(BadInput, match=r"the class name 'b\\nc' does not fit on a line"):
+        sources.inspect(Config(data=str(root)))
+
+
 # --- TFDS
 
 
@@ -179,6 +185,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import numpy as np
     import tensorflow_datasets as tfds
 
+    pytest.importorskip("importlib_resources", reason="TFDS cannot write a data set without it, only read")
     home = tmp_path_factory.mktemp("tfds")
     dice = np.random.default_rng(0)
 

@@ -44,7 +44,8 @@ def to_example(record: Record) -> bytes:
     """One image as a serialized `tf.Example`, its features in the order of their names.
 
     What many images share is serialized once, and the rest is put between by hand: making the message anew
-    takes longer than decoding a small picture. `tests/test_example_gen.py` holds it to protobuf's own bytes.
+    takes longer than decoding a small picture. `tests/test_example_gen.py` holds it to what protobuf writes,
+    whose order of names differs between its versions.
     """
     before, between, after = _shared(
         record.label, record.label_text, record.width, record.height, record.size, record.format,

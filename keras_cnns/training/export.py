@@ -17,7 +17,12 @@ SIGNATURES = ("serving_default", "serve_bytes", "serve_tensor")
 
 
 def export(
-    model: keras.Model, folder: Path, *, labels: tuple[str, ...], how: Preprocess, recipe: dict[str, Any]
+    model: keras.Model,
+    folder: Path,
+    *,
+    labels: tuple[str, ...],
+    how: Preprocess,
+    recipe: dict[str, Any] | None = None,
 ) -> None:
     """Write a SavedModel with its Keras sibling, class names and recipe.
 
@@ -60,7 +65,7 @@ def export(
     archive.write_out(str(folder), verbose=False)
     model.save(folder / "model.keras")
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
-    facts = {"preprocess": asdict(how), **recipe}
+    facts = {"preprocess": asdict(how), **(recipe or {})}
     (folder / "recipe.json").write_text(
         json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )

@@ -40,6 +40,9 @@ def inspect(config: Config) -> Dataset:
         raise BadInput(
             f"--data {config.data}: only one class ({found.classes[0]}); a classifier needs at least two"
         )
+    odd = next((name for name in found.classes if any(ord(one) < 32 for one in name)), None)
+    if odd is not None:
+        raise BadInput(f"--data {config.data}: the class name {odd!r} does not fit on a line of labels.txt")
     return found
 
 
