@@ -95,7 +95,8 @@ def infer(train: Any, test: Any) -> str:
         if feature.name in ("label_text", "format", "colour"):
             feature.string_domain.value.extend(sorted(counts))
         for comparator, others in ((feature.drift_comparator, images), (feature.skew_comparator, held_out)):
-            _allow(comparator, feature.name, list(counts.values()), images, others)
+            if feature.name not in ("width", "height") or _is_one(train, feature.name):
+                _allow(comparator, feature.name, list(counts.values()), images, others)
     classes = len(counts_of(train, "label_text"))
     tfdv.get_feature(schema, "label").int_domain.min = 0
     tfdv.get_feature(schema, "label").int_domain.max = max(classes - 1, _largest(train, "label"))
@@ -115,6 +116,16 @@ def _allow(comparator: Any, feature: str, counts: list[float], images: int, othe
         freedom = (len(counts) or _BUCKETS) - 1  # the expected divergence, about χ² / (8 ln 2 n)
         most = _DIVERGENCES[feature] + 2 * freedom * chance / (8 * math.log(2))
         comparator.jensen_shannon_divergence.threshold = round(min(most, _MOST), 4)
+
+
+def _is_one(statistics: Any, name: str) -> bool:
+    """Whether all pictures have the same width, or height.
+
+    Where they have not, `size` is compared instead: TFDV's histograms have ten buckets of equal width, and a
+    single panorama would move all other pictures into the first.
+    """
+    [feature] = [one for one in statistics.datasets[0].features if list(one.path.step) == [name]]
+    return feature.num_stats.min == feature.num_stats.max
 
 
 def _largest(statistics: Any, name: str) -> int:

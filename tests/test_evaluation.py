@@ -168,3 +168,18 @@ def test_the_interval_of_a_difference_is_newcombes() -> None:
 def test_a_bound_is_a_share() -> None:
     with pytest.raises(BadInput, match="--min-slice-accuracy is a share between 0 and 1, not 70"):
         check(Config(min_slice_accuracy=70.0))
+
+
+def test_a_refusal_names_the_worst_slice() -> None:
+    from pipeline import run
+
+    low = [
+        {"feature": "class", "value": "cat", "accuracy": 0.6},
+        {"feature": "origin", "value": "cellar", "accuracy": 0.2},
+    ]
+    found = {
+        "accuracy": 0.97, "threshold": 0.9, "too_low": low, "slice_threshold": 0.7, "blessed": False,
+        "baseline": None,
+    }  # fmt: skip
+    said = run._why_not({"evaluation": found, "serving": {"why": ""}})
+    assert said == "accuracy 0.200 of origin cellar is below --min-slice-accuracy 0.700"

@@ -36,7 +36,7 @@ _COLUMNS = {
     LABEL: tf.int64, LABEL_TEXT: tf.string, WIDTH: tf.int64, HEIGHT: tf.int64, SIZE: tf.string,
     FORMAT: tf.string, COLOUR: tf.string, ORIGIN: tf.string,
 }  # fmt: skip
-BRIGHTNESS = "brightness"  # mean of a picture's grey levels, 0 to 255, in whole levels
+BRIGHTNESS = "brightness"  # mean of a picture's grey levels, 0 to 255
 CONTRAST = "contrast"  # their standard deviation, likewise
 MEASURED = 1000  # pictures of each part whose grey levels are measured: enough to see them move
 _PIXELS = 1 << 29  # of each part that are decoded for it: half a minute of large PNG files
@@ -115,7 +115,7 @@ def _grey_levels(folder: Path) -> pd.DataFrame:
     Examples lie in an order that names and seed decide, so that the first ones are as good as any.
     """
     files = sorted(map(str, folder.iterdir()))
-    rows: list[tuple[int, int]] = []
+    rows: list[tuple[float, float]] = []
     for file in files:
         pixels = 0
         for batch in records([file]).take(-(-MEASURED // len(files))).batch(64):
@@ -125,11 +125,11 @@ def _grey_levels(folder: Path) -> pd.DataFrame:
                 pixels += decoded
             if pixels > _PIXELS // len(files):
                 break
-    found = np.array(rows, np.int64)
+    found = np.array(rows, np.float32)
     return pd.DataFrame({BRIGHTNESS: found[:, 0], CONTRAST: found[:, 1]})
 
 
-def grey_levels(data: bytes) -> tuple[int, int, int]:
+def grey_levels(data: bytes) -> tuple[float, float, int]:
     """Mean and standard deviation of a picture's grey levels, and how many pixels were looked at."""
     with opened(data) as picture:
         if picture.width * picture.height > _LARGE:
@@ -140,7 +140,7 @@ def grey_levels(data: bytes) -> tuple[int, int, int]:
             levels = np.frombuffer(picture.convert("L").tobytes(), np.uint8).astype(np.float64)
     mean = levels.sum() / levels.size
     spread = max(levels @ levels / levels.size - mean * mean, 0.0) ** 0.5
-    return round(mean), round(spread), levels.size
+    return float(mean), float(spread), levels.size
 
 
 def _columns(folder: Path) -> pd.DataFrame:
