@@ -16,7 +16,7 @@ from typing import Any
 # The line needs these; names as their wheels have them.
 PACKAGES = (
     "keras", "tensorflow", "tfx", "tensorflow-model-analysis", "tensorflow-data-validation", "ml-metadata",
-    "apache-beam", "tensorflow-datasets", "pillow", "rich", "scikit-learn", "tomli-w",
+    "apache-beam", "tensorflow-datasets", "tensorboard", "pillow", "rich", "scikit-learn", "tomli-w",
 )  # fmt: skip
 SERVING = ("starlette", "uvicorn")
 _GIGABYTE = 1024**3

@@ -185,7 +185,7 @@ def test_ctrl_c_leaves_a_folder_that_the_next_run_goes_on_from(tmp_path: Path) -
     )
     states = tmp_path / "runs" / "digits-lenet5" / "checkpoints"
     deadline = time.monotonic() + 300
-    while not list(states.glob("*/history.json")) and time.monotonic() < deadline and process.poll() is None:
+    while not list(states.glob("*/state.json")) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)

@@ -369,18 +369,20 @@ MUTATIONS = (
     # Training.
     Mutation(
         "weight decay does not go through the momentum",
-        "training/fit.py", "super().update_step(gradient + decay, variable, learning_rate)",
+        "training/optimize.py", "super().update_step(gradient + decay, variable, learning_rate)",
         "super().update_step(gradient, variable, learning_rate); variable.assign_sub(learning_rate * decay)",
         "test_training.py::test_weight_decay_goes_through_the_momentum",
     ),
     Mutation(
         "momentum always looks ahead",
-        "training/fit.py", "nesterov=nesterov)\n        self._decay", "nesterov=True)\n        self._decay",
+        "training/optimize.py", 'learning_rate, name="sgd", **common)',
+        'learning_rate, name="sgd", **{**common, "nesterov": True})',
         "test_training.py::test_weight_decay_goes_through_the_momentum",
     ),
     Mutation(
         "the heads weigh as much as the main output",
-        "training/fit.py", 'recipe.auxiliary_weight for name in model.output', '1.0 for name in model.output',
+        "training/optimize.py", "recipe.auxiliary_weight for name in model.output",
+        "1.0 for name in model.output",
         "test_training.py::test_the_loss_is_the_weighted_sum",
     ),
 )  # fmt: skip

@@ -124,7 +124,10 @@ def test_what_is_no_run_is_refused_in_one_sentence(place: Path, arguments: list[
 
 def test_a_report_is_written_again(home: Path, main_job: Ran, light: dict[str, str]) -> None:
     report = home / "runs" / "digits-lenet5" / "report.html"
+    # Other tests run the job in the same folder, the last one into a full disk, where no report is written.
+    assert pipeline(home, "report", "digits-lenet5", **light).code == 0
     before = report.read_text(encoding="utf-8")
+    assert "What came out" in before
     report.unlink()
     ran = pipeline(home, "report", "digits-lenet5", **light)
     assert (ran.code, ran.out) == (0, "runs/digits-lenet5/report.html\n"), ran.err

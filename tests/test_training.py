@@ -156,6 +156,7 @@ def test_each_pass_brings_every_example_once(
     shards: list[str], limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(data, "MEMORY_LIMIT", limit)
+    keras.utils.set_random_seed(0)  # as a training does, by default
     epoch = tf.Variable(0, dtype=tf.int64)
     for number in (None, epoch):
         stream = data.batches(source(shards), HOW, batch_size=8, epoch=number, seed=1)

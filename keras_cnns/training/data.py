@@ -20,7 +20,7 @@ from keras_cnns.training import examples
 from keras_cnns.training.preprocess import Preprocess, decode, fitted, scale
 
 MEMORY_LIMIT = 2 << 30  # bytes of decoded pixels kept in memory
-_SHUFFLED_RECORDS = 10_000
+_SHUFFLED_RECORDS = 4096  # at once; ExampleGen's shards are in a random order already
 _SHARDS_AT_ONCE = 4
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif")
 # A batch of uint8 pixels, of int64 labels, and the batch's seed, int64 (2,), to what `fit` takes.
@@ -197,13 +197,26 @@ def _streamed(source: Source, how: Preprocess, batch_size: int, shuffled: bool) 
             order = tf.random.experimental.stateless_shuffle(order, key)
         stream = _encoded(source, order, at_once=_SHARDS_AT_ONCE if shuffled else 1)
         if shuffled and isinstance(source, Records):
-            drawn = tf.random.stateless_uniform([], key, 1, tf.int64.max, tf.int64)
-            stream = stream.shuffle(_SHUFFLED_RECORDS, seed=drawn, reshuffle_each_iteration=False)
+            # Dataset.shuffle takes no tensor as its seed where TensorFlow's global seed is 0.
+            stream = (
+                stream.batch(_SHUFFLED_RECORDS)
+                .enumerate()
+                .flat_map(
+                    lambda number, some: _shuffled(
+                        some, tf.random.experimental.stateless_fold_in(key, number)
+                    )
+                )
+            )
         return stream.batch(batch_size).map(
             lambda *batch: (*_pixels(source, how, batch), key), num_parallel_calls=os.cpu_count()
         )
 
     return one_pass
+
+
+def _shuffled(records: tf.Tensor, key: tf.Tensor) -> tf.data.Dataset:
+    order = tf.random.experimental.stateless_shuffle(tf.range(tf.shape(records)[0]), key)
+    return tf.data.Dataset.from_tensor_slices(tf.gather(records, order))
 
 
 def _in_order(source: Source) -> tf.Tensor:
