@@ -66,11 +66,15 @@ def policy(name: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def steps_at_once(macs: int, batch_size: int) -> int:
-    """Steps that one call runs: so many that a CPU works for some hundredths of a second, 32 at most."""
+def steps_at_once(macs: int, batch_size: int, steps: int) -> int:
+    """Steps that one call runs: so many that a CPU works for some hundredths of a second, 32 at most.
+
+    They divide the steps of an epoch, since a rest would be traced once more.
+    """
     work = macs * batch_size * 3
     fast = 100 if tf.config.list_physical_devices("GPU") else 1
-    return max(1, min(32, fast * 10**9 // max(1, work)))
+    most = max(1, min(32, fast * 10**9 // max(1, work)))
+    return next(number for number in range(most, 0, -1) if steps % number == 0)
 
 
 def xla(asked: str, images: int, precision_: str, measure: Callable[[bool], float] | None = None) -> bool:

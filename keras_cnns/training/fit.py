@@ -148,7 +148,9 @@ def train(
             optimizer=optimize.optimizer(recipe, steps * recipe.epochs, options.accumulate),
             jit_compile=decided["xla"],
             # Keras 3.12's loop over steps does not work inside of a MirroredStrategy.
-            steps_per_execution=1 if mirrored else devices.steps_at_once(macs(scores), recipe.batch_size),
+            steps_per_execution=1
+            if mirrored
+            else devices.steps_at_once(macs(scores), recipe.batch_size, steps),
             **optimize.measures(scores, recipe),
         )
         if state.rows and checkpoints is not None:
