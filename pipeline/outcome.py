@@ -138,7 +138,7 @@ class Teller:
         sign = "≥" if found["accuracy"] >= threshold else "<"
         worst = evaluation.worst_class(found)
         text = f"accuracy {found['accuracy']:.3f} [{low:.3f}–{high:.3f}] {sign} {threshold:.3f}"
-        text += f" · worst class {worst['label']}: {worst['accuracy']:.2f}"
+        text += f" · worst: {worst['label']} {worst['accuracy']:.2f}"
         if found["baseline"]:
             return f"{text} · last blessed {found['baseline']['accuracy']:.3f}"
         return f"{text} · first model"

@@ -39,7 +39,7 @@ def test_prints_a_line_for_each_step_and_nothing_else(main_job: Ran) -> None:
     ]
     assert "1,437 train · 360 test" in steps[0]
     assert re.search(r"epoch 12/12 · accuracy 0\.\d{3} +\d+\.\d s$", steps[5])
-    assert re.search(r"accuracy 0\.\d{3} \[0\.\d{3}–[01]\.\d{3}\] ≥ 0\.950 · worst class \d: ", steps[6])
+    assert re.search(r"accuracy 0\.\d{3} \[0\.\d{3}–[01]\.\d{3}\] ≥ 0\.950 · worst: \d ", steps[6])
     assert "3 signatures · equal to the trained model" in steps[7]
     assert "models/digits-lenet5/1" in steps[8]
     assert re.match(r"blessed and pushed in \d+ s +report runs/digits-lenet5/report\.html$", outcome)
