@@ -449,6 +449,8 @@ def test_a_warm_start_refuses_another_network(before: Path) -> None:
         warm.start(more, before / "model.keras")
 
 
-@pytest.mark.parametrize(("macs", "steps", "at_once"), [(1, 45, 15), (1, 64, 32), (1, 47, 1), (10**12, 64, 1)])
+@pytest.mark.parametrize(
+    ("macs", "steps", "at_once"), [(1, 45, 15), (1, 64, 32), (1, 47, 1), (10**12, 64, 1)]
+)
 def test_steps_of_one_call_divide_the_epoch(macs: int, steps: int, at_once: int) -> None:
     assert devices.steps_at_once(macs, 1, steps) == at_once
