@@ -104,7 +104,7 @@ class Subsampling2D(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         """Sum, scale, shift, squash."""
         means = ops.average_pool(inputs, self.size, self.size, "valid", data_format="channels_last")
-        return self.activation(self.size**2 * means * self.coefficient + self.bias)
+        return self.activation(means * (self.size**2 * self.coefficient) + self.bias)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         """The windows that fit whole; an odd last row or column is left out."""
@@ -166,7 +166,7 @@ class PartialConv2D(keras.layers.Layer):
             shape=(self.links, self.size, self.size), initializer=FanInUniform(link_fan_ins), name="kernel"
         )
         self.bias = self.add_weight(shape=(len(self.table),), initializer=FanInUniform(fan_ins), name="bias")
-        self._places = self._link_of_each_pair(maps or 0)
+        self._pairs = self._pair_of_each_link(maps or 0)
         self.built = True
 
     def call(self, inputs: Any) -> Any:
@@ -176,9 +176,10 @@ class PartialConv2D(keras.layers.Layer):
 
     def full_kernel(self) -> Any:
         """The kernel (size, size, input maps, output maps), zero where nothing is linked."""
-        with_zeros = ops.pad(ops.convert_to_tensor(self.kernel), ((0, 1), (0, 0), (0, 0)))
-        full = ops.take(with_zeros, self._places.reshape(-1), axis=0)
-        return ops.transpose(ops.reshape(full, (*self._places.shape, self.size, self.size)), (2, 3, 0, 1))
+        # A product moves the links' axis last as it goes, where a gather would need a transposition.
+        of_links = ops.reshape(self.kernel, (self.links, self.size**2))
+        full = ops.matmul(ops.transpose(of_links), ops.cast(self._pairs, of_links.dtype))
+        return ops.reshape(full, (self.size, self.size, -1, len(self.table)))
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         """Each side shrinks by the kernel's less one."""
@@ -191,13 +192,10 @@ class PartialConv2D(keras.layers.Layer):
         what = keras.activations.serialize(self.activation)
         return {**super().get_config(), "table": table, "size": self.size, "activation": what}
 
-    def _link_of_each_pair(self, maps: int) -> np.ndarray:
-        """For each (input map, output map) the link's number, or the number of links, where zeros lie."""
-        places = np.full((maps, len(self.table)), self.links, "int32")
-        pairs = [(seen, out) for out, row in enumerate(self.table) for seen in row]
-        for link, pair in enumerate(pairs):
-            places[pair] = link
-        return places
+    def _pair_of_each_link(self, maps: int) -> np.ndarray:
+        """One-hot, float32 (links, maps * output maps): at which pair of maps each link's kernel lies."""
+        pairs = [seen * len(self.table) + out for out, row in enumerate(self.table) for seen in row]
+        return np.eye(maps * len(self.table), dtype="float32")[pairs]
 
 
 @_register

@@ -20,6 +20,7 @@ from keras_cnns.registry import create_model
 from keras_cnns.training import board, checkpoint, data, devices, optimize, warm, watch
 from keras_cnns.training.augment import augmenter, changes
 from keras_cnns.training.preprocess import Preprocess, scale
+from keras_cnns.training.quick import quick
 
 Report = Callable[[Mapping[str, Any]], None]
 WEIGHTS = ("last", "loss", "accuracy")
@@ -141,16 +142,16 @@ def train(
     fair = _fair(task.train.count, recipe.batch_size, spread.num_replicas_in_sync)
     steps = (math.ceil if fair else math.floor)(task.train.count / recipe.batch_size)
     with spread.scope(), devices.policy(decided["precision"]):
-        scores = watch.Watched.of(scores_model(untrained(task)))
+        plain = scores_model(untrained(task))
         if options.warm_start and not state.rows:
-            warm.start(scores, Path(options.warm_start))
+            warm.start(plain, Path(options.warm_start))
+        at_once = devices.steps_at_once(macs(plain), recipe.batch_size, steps)
+        scores = watch.Watched.of(quick(plain))
         scores.compile(
             optimizer=optimize.optimizer(recipe, steps * recipe.epochs, options.accumulate),
             jit_compile=decided["xla"],
             # Keras 3.12's loop over steps does not work inside of a MirroredStrategy.
-            steps_per_execution=1
-            if mirrored
-            else devices.steps_at_once(macs(scores), recipe.batch_size, steps),
+            steps_per_execution=1 if mirrored else at_once,
             **optimize.measures(scores, recipe),
         )
         if state.rows and checkpoints is not None:
@@ -171,7 +172,7 @@ def train(
             seen, epochs=recipe.epochs, initial_epoch=start, validation_data=unseen, callbacks=callbacks,
             shuffle=False, verbose=0,
         )  # fmt: skip
-    model, kept = _handed_out(task, scores, state, checkpoints, keeper)
+    model, kept = _handed_out(task, plain, state, checkpoints, keeper)
     if logs is not None:
         predicted = predict(model, task.test, task.preprocess).argmax(axis=1)
         board.confusion(logs, data.labels_of(task.test), predicted, len(task.labels), kept)
@@ -249,7 +250,7 @@ def class_weights(task: Task) -> np.ndarray:
 def _handed_out(
     task: Task, scores: keras.Model, state: checkpoint.State, folder: Path | None, keeper: watch.Keeper
 ) -> tuple[keras.Model, int]:
-    """The kept weights in a network of float32 that answers probabilities, and their epoch."""
+    """The kept weights in Keras's own layers of float32 that answer probabilities, and their epoch."""
     kept = watch.best_epoch(state.rows, task.options.weights)
     if task.options.weights != "last":
         if keeper.best is not None:
