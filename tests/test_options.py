@@ -354,7 +354,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 import dataclasses
 from test_options import PAPER, task
 from keras_cnns.training import fit
-asked = task(dataclasses.replace(PAPER, batch_size=16), count=65)
+asked = dataclasses.replace(task(dataclasses.replace(PAPER, batch_size=16), count=65), model="cifar_resnet20")
 trained = fit.train(asked, on=["CPU:0", "CPU:1"])
 same = fit.predict(trained.model, asked.test, asked.preprocess)
 print(json.dumps([trained.history, same.tolist()]))
@@ -362,7 +362,10 @@ print(json.dumps([trained.history, same.tolist()]))
 
 
 def test_two_devices_train_as_one_does(tmp_path: Path) -> None:
-    """65 pictures in batches of 16: the last one would leave a device without any, and is left out."""
+    """65 pictures in batches of 16: the last one would leave a device without any, and is left out.
+
+    The network has batch normalization, whose averages each device moves by its own share.
+    """
     done = subprocess.run(
         [sys.executable, "-c", TWO], capture_output=True, text=True, cwd=Path(__file__).parent, timeout=300,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "TF_CPP_MIN_LOG_LEVEL": "3"},
