@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,13 +17,14 @@ from pipeline.steps import STEPS
 
 _NAMES = list(STEPS.values())
 _WIDTH = 96
+_LOGGED_EVERY = 60  # seconds between two lines of a step that lasts, without a terminal
 
 
 class Screen:
     """Draws the steps; silent when asked to be.
 
     Args:
-        console: Where to draw; without a terminal there are plain lines and no movement.
+        console: Where to draw; without a terminal there are plain lines, one a minute while a step lasts.
         silent: Draw nothing of the steps.
         names: The steps that will run, in order.
     """
@@ -32,6 +34,7 @@ class Screen:
         self._live: Live | None = None
         self.steps: list[dict[str, Any]] = []
         self._running: str | None = None
+        self._told = 0.0
 
     @property
     def running(self) -> str | None:
@@ -49,12 +52,12 @@ class Screen:
 
     def starts(self, step: str) -> None:
         """A step began."""
-        self._running = step
+        self._running, self._told = step, time.monotonic()
         self._draw(self._moving(step, Text("…")))
 
     def goes_on(self, facts: dict[str, Any]) -> None:
         """How far the running step is: images of, or epoch, epochs, step, steps and accuracy."""
-        if self._running is None or self._silent or not self._console.is_terminal:
+        if self._running is None or self._silent:
             return
         if "epoch" in facts:
             done = facts["epoch"] - 1 + facts["step"] / max(1, facts["steps"])
@@ -63,6 +66,9 @@ class Screen:
         else:
             done, total = facts["images"], max(1, facts["of"])
             text = f"{facts['images']:,} of {facts['of']:,} images"
+        if not self._console.is_terminal:
+            self._tell(self._running, text)
+            return
         grid = Table.grid(padding=(0, 1))
         grid.add_row(ProgressBar(total=total, completed=done, width=16), Text(text))
         self._draw(self._moving(self._running, grid))
@@ -114,6 +120,13 @@ class Screen:
         line = Text(left)
         line.append(" " * gap + right if right else "", style="dim")
         self._console.print(line, soft_wrap=True, highlight=False)
+
+    def _tell(self, step: str, text: str) -> None:
+        """A line for a log, where nothing moves: not at once, and then now and again."""
+        now = time.monotonic()
+        if now - self._told >= _LOGGED_EVERY:
+            self._told = now
+            self._console.print(Text(f"{self._label(step)}{text}"), soft_wrap=True, highlight=False)
 
     def _label(self, step: str) -> str:
         return f" {self._names.index(step) + 1}/{len(self._names)}  {step:<14}"
