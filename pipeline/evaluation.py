@@ -157,7 +157,7 @@ def difference(share: float, other: float, both: float, count: int) -> list[floa
 
 
 def _correlation(share: float, other: float, both: float, count: int) -> float:
-    """Of being right, with Newcombe's correction for few draws; 0 where one model is always right, or never."""
+    """Of being right, with Newcombe's correction for few draws; 0 where one is always or never right."""
     spread = share * (1 - share) * other * (1 - other)
     if not count or spread <= 0:
         return 0.0
