@@ -26,6 +26,7 @@ from pipeline.console import Screen
 from pipeline.errors import BadInput
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+_GPUS = "CUDA_VISIBLE_DEVICES"
 
 
 def run(config: Config, screen: Screen, command: str) -> tuple[dict[str, Any], int]:
@@ -46,7 +47,7 @@ def run(config: Config, screen: Screen, command: str) -> tuple[dict[str, Any], i
     """
     began, started = time.monotonic(), datetime.now(timezone.utc)
     check(config)
-    dataset = sources.inspect(config)
+    dataset = inspect(config)
     config = resolve(config, dataset)
     output = Path(str(config.output))
     _check_models(Path(config.models))
@@ -91,7 +92,7 @@ def validate(config: Config, screen: Screen, command: str) -> tuple[dict[str, An
     """
     began, started = time.monotonic(), datetime.now(timezone.utc)
     check(config)
-    dataset = sources.inspect(config)
+    dataset = inspect(config)
     config = resolve(config, dataset)
     output = Path(str(config.output))
     with _run_folder(output) as fresh:
@@ -114,6 +115,22 @@ def validate(config: Config, screen: Screen, command: str) -> tuple[dict[str, An
         page.write_text(report.render(result, output), encoding="utf-8")
         result["report"] = str(page)
     return result, exit_code
+
+
+def inspect(config: Config) -> sources.Dataset:
+    """What the data is. TensorFlow, which reads TFRecord files, sees no GPU, or it would hold one to the end.
+
+    Raises:
+        BadInput: There is no such data.
+    """
+    before = os.environ.get(_GPUS)
+    os.environ[_GPUS] = ""
+    try:
+        return sources.inspect(config)
+    finally:  # the training process is to see them
+        del os.environ[_GPUS]
+        if before is not None:
+            os.environ[_GPUS] = before
 
 
 def resolve(config: Config, dataset: sources.Dataset) -> Config:
