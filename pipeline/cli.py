@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import json
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from keras_cnns._checks import nearest
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, printable
 
 COMMANDS = (  # modules of pipeline.commands, in the order of --help
     "run", "validate", "predict", "report", "runs", "compare", "rollback", "serve", "doctor",
@@ -32,13 +33,17 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0 done, 1 failed or not blessed, 2 bad input, 130 Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files may be no text; in JSON this is its escape
+            stream.reconfigure(errors="backslashreplace")
     given = _build().parse_args(arguments)
     try:
         return given.execute(given)
     except BadInput as error:
         if getattr(given, "json", False):
             print(json.dumps({"outcome": "bad input", "sentence": str(error)}, ensure_ascii=False))
-        print(f"python -m pipeline: {error}", file=sys.stderr)
+        lines = map(printable, str(error).split("\n"))
+        print("python -m pipeline: " + "\n".join(lines), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

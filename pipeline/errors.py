@@ -9,3 +9,8 @@ class BadInput(Exception):
 
 class Stopped(Exception):
     """The line stopped itself, for example at the gate; its text says why (exit code 1)."""
+
+
+def printable(text: str) -> str:
+    """A name as a terminal may show it: what moves its cursor, or is no text, becomes its number."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)

@@ -17,6 +17,7 @@ from pipeline.sources import Dataset
 _ACCURACY = "sparse_categorical_accuracy"
 _LOSS = "sparse_categorical_crossentropy"
 _TOP5 = "top5"
+_BOTH = "both_right_diff"  # pipeline.agreement's, under the name that TFMA gives to what compares two models
 _GROUPS = (SIZE, ORIGIN)  # what pictures are sliced by besides their class
 _HISTOGRAM = "calibrationHistogramBuckets"
 _BINS = 15  # of the calibration error, as Guo et al. 2017 have it
@@ -47,6 +48,7 @@ def eval_config(config: Config, dataset: Dataset) -> tfma.EvalConfig:
         metrics.append(tfma.MetricConfig(class_name="SparseTopKCategoricalAccuracy", config=five))
     others = ("SparseCategoricalCrossentropy", "ExampleCount", "MultiClassConfusionMatrixPlot")
     metrics += [tfma.MetricConfig(class_name=name) for name in others]
+    metrics.append(tfma.MetricConfig(class_name="BothRight", module="pipeline.agreement"))
     bins = tfma.MetricConfig(class_name="CalibrationPlot", config=json.dumps({"num_buckets": _BINS}))
     return tfma.EvalConfig(
         model_specs=[
@@ -95,7 +97,7 @@ def summary(
         for index, label in enumerate(classes)
     ]
     slices = _slices(metrics)
-    before = None if base is None else _compared(overall[_ACCURACY], _by_slice(base)[()][_ACCURACY], count)
+    before = None if base is None else _compared(overall, _by_slice(base)[()])
     rows = [{"feature": "class", "value": row["label"], **row} for row in per_class] + slices
     return {
         "accuracy": overall[_ACCURACY],
@@ -135,19 +137,38 @@ def wilson(share: float, count: int, z: float = 1.96) -> list[float]:
     return [max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)]
 
 
-def difference(share: float, other: float, count: int, other_count: int) -> list[float]:
-    """The 95 % interval of the difference of two shares, of so many draws each (Newcombe 1998, method 10).
+def difference(share: float, other: float, both: float, count: int) -> list[float]:
+    """The 95 % interval of the difference of two shares of the same draws (Newcombe 1998, method 10).
 
-    It takes the draws for unrelated. Two models on the same pictures mostly err on the same ones, so their
-    difference is surer than this says.
+    Args:
+        share: What one model has right, of all pictures.
+        other: What another one has right of the same ones.
+        both: What both have right.
+        count: The pictures.
     """
-    (low, high), (other_low, other_high) = wilson(share, count), wilson(other, other_count)
-    below, above = math.hypot(share - low, other_high - other), math.hypot(high - share, other - other_low)
+    (low, high), (other_low, other_high) = wilson(share, count), wilson(other, count)
+    alike = _correlation(share, other, both, count)
+
+    def apart(one: float, two: float) -> float:
+        return math.sqrt(max(one * one - 2 * alike * one * two + two * two, 0.0))
+
+    below, above = apart(share - low, other_high - other), apart(high - share, other - other_low)
     return [share - other - below, share - other + above]
 
 
-def _compared(accuracy: float, before: float, count: int) -> dict[str, Any]:
-    interval = difference(accuracy, before, count, count)
+def _correlation(share: float, other: float, both: float, count: int) -> float:
+    """Of being right, with Newcombe's correction for few draws; 0 where one is always or never right."""
+    spread = share * (1 - share) * other * (1 - other)
+    if not count or spread <= 0:
+        return 0.0
+    together = both - share * other
+    together = max(together - 1 / (2 * count), 0.0) if together > 0 else together
+    return together / math.sqrt(spread)
+
+
+def _compared(new: dict[str, float], old: dict[str, float]) -> dict[str, Any]:
+    accuracy, before, count = new[_ACCURACY], old[_ACCURACY], int(new["example_count"])
+    interval = difference(accuracy, before, new[_BOTH], count)
     return {"accuracy": before, "difference": accuracy - before, "interval": interval}
 
 

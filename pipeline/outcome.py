@@ -103,12 +103,13 @@ class Teller:
         against = (
             "against the last blessed run" if compared else "no blessed run on other data to compare with"
         )
-        return f"{', '.join(one['name'] for one in found) or 'no anomalies'} · {against}"
+        names = dict.fromkeys(one["name"] for one in found)
+        return f"{', '.join(names) or 'no anomalies'} · {against}"
 
     def _gate(self) -> str:
         found = self._result["validation"]["anomalies"]
         told = {
-            kind: [one["name"] for one in found if one["severity"] == severity]
+            kind: dict.fromkeys(one["name"] for one in found if one["severity"] == severity)
             for kind, severity in (("accepted", changes.ACCEPTED), ("warning", changes.WARNING))
         }
         return " · ".join(["open", *(f"{kind}: {', '.join(names)}" for kind, names in told.items() if names)])

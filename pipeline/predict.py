@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_cnns._checks import nearest
 from pipeline import pushed
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, printable
 from pipeline.images import SUFFIXES
 
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ def find_pictures(pictures: list[Path]) -> list[Path]:
     found: list[Path] = []
     for path in pictures:
         if path.is_dir():
-            found += sorted(one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES)
+            inside = (one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES)
+            found += sorted(one for one in inside if not one.is_dir())
         elif path.is_file():
             found.append(path)
         else:
@@ -83,7 +85,7 @@ def find_pictures(pictures: list[Path]) -> list[Path]:
 def as_line(row: Row, width: int) -> str:
     """A row of a table: file, then the likeliest classes, or why it cannot be read."""
     named = "   ".join(f"{one['label']} {one['probability']:.3f}" for one in row.get("classes", ()))
-    return f"{row['file']:<{width}}   {named or row['error']}"
+    return f"{printable(row['file']):<{width}}   {named or row['error']}"
 
 
 def _batches(files: list[Path]) -> Iterator[list[Path]]:
@@ -106,12 +108,17 @@ def _batches(files: list[Path]) -> Iterator[list[Path]]:
 def _read(files: list[Path]) -> list[tuple[bytes, str]]:
     """Bytes that TensorFlow can read of each file, or why there are none."""
     from pipeline.images import look_at_all
+    from pipeline.sources.folder import SIZE_LIMIT
 
     held: dict[int, bytes] = {}
     faults: dict[int, str] = {}
     for index, file in enumerate(files):
         try:
-            held[index] = file.read_bytes()
+            seen = file.stat()
+            if stat.S_ISREG(seen.st_mode) and seen.st_size <= SIZE_LIMIT:
+                held[index] = file.read_bytes()
+            else:  # reading a pipe would wait for somebody who writes
+                faults[index] = "too large for a picture" if stat.S_ISREG(seen.st_mode) else "no regular file"
         except OSError as error:
             faults[index] = error.strerror or str(error)
     looks = dict(zip(held, look_at_all(list(held.values())), strict=True))

@@ -26,6 +26,7 @@ from pipeline.console import Screen
 from pipeline.errors import BadInput
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+_GPUS = "CUDA_VISIBLE_DEVICES"
 
 
 def run(config: Config, screen: Screen, command: str) -> tuple[dict[str, Any], int]:
@@ -38,14 +39,15 @@ def run(config: Config, screen: Screen, command: str) -> tuple[dict[str, Any], i
 
     Returns:
         The result, as `result.json` holds it, and the exit code: 0 pushed or unchanged, 1 not blessed or
-        failed, 130 interrupted.
+        failed, 2 bad input that a step found behind another, 130 interrupted.
 
     Raises:
-        BadInput: Of a new run nothing is left behind, unless its training was done already.
+        BadInput: Of a new run whose training was not done nothing is left behind, and an older one's folder
+            is as it was; where a step has changed that, the result says what failed instead.
     """
     began, started = time.monotonic(), datetime.now(timezone.utc)
     check(config)
-    dataset = sources.inspect(config)
+    dataset = inspect(config)
     config = resolve(config, dataset)
     output = Path(str(config.output))
     _check_models(Path(config.models))
@@ -54,12 +56,11 @@ def run(config: Config, screen: Screen, command: str) -> tuple[dict[str, Any], i
             f"{dataset.title} · {dataset.images:,} images · {len(dataset.classes)} classes · "
             f"{config.model} · {config.output}"
         )
-        try:
-            result, exit_code = _listen(config, dataset, output, screen)
-        except BadInput:
-            if fresh and "train" not in [step["name"] for step in screen.steps]:
-                shutil.rmtree(output, ignore_errors=True)
-            raise
+        result, exit_code = _listen(config, dataset, output, screen)
+        done = [step["name"] for step in screen.steps]
+        if exit_code == BAD_INPUT and not ("train" in done if fresh else done):
+            _forget(output, fresh)
+            raise BadInput(result["failed"])
         (output / "run.toml").write_text(to_toml(config, code.versions()), encoding="utf-8")
         result = _complete(result, exit_code, config, dataset, screen) | {
             "started": started.isoformat(timespec="seconds"),
@@ -91,19 +92,17 @@ def validate(config: Config, screen: Screen, command: str) -> tuple[dict[str, An
     """
     began, started = time.monotonic(), datetime.now(timezone.utc)
     check(config)
-    dataset = sources.inspect(config)
+    dataset = inspect(config)
     config = resolve(config, dataset)
     output = Path(str(config.output))
     with _run_folder(output) as fresh:
         screen.header(
             f"{dataset.title} · {dataset.images:,} images · {len(dataset.classes)} classes · {config.output}"
         )
-        try:
-            result, exit_code = _listen(config, dataset, output, screen, "validate")
-        except BadInput:
-            if fresh:
-                shutil.rmtree(output, ignore_errors=True)
-            raise
+        result, exit_code = _listen(config, dataset, output, screen, "validate")
+        if exit_code == BAD_INPUT:
+            _forget(output, fresh)
+            raise BadInput(result["failed"])
         result = _complete(result, exit_code, config, dataset, screen) | {
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - began, 1),
@@ -116,6 +115,22 @@ def validate(config: Config, screen: Screen, command: str) -> tuple[dict[str, An
         page.write_text(report.render(result, output), encoding="utf-8")
         result["report"] = str(page)
     return result, exit_code
+
+
+def inspect(config: Config) -> sources.Dataset:
+    """What the data is. TensorFlow, which reads TFRecord files, sees no GPU, or it would hold one to the end.
+
+    Raises:
+        BadInput: There is no such data.
+    """
+    before = os.environ.get(_GPUS)
+    os.environ[_GPUS] = ""
+    try:
+        return sources.inspect(config)
+    finally:  # the training process is to see them
+        del os.environ[_GPUS]
+        if before is not None:
+            os.environ[_GPUS] = before
 
 
 def resolve(config: Config, dataset: sources.Dataset) -> Config:
@@ -159,6 +174,12 @@ def _run_folder(output: Path) -> Iterator[bool]:
         yield fresh
 
 
+def _forget(output: Path, fresh: bool) -> None:
+    """Leave nothing of a run that could not begin; an earlier run's folder stays."""
+    if fresh:
+        shutil.rmtree(output, ignore_errors=True)
+
+
 def _check_models(models: Path) -> None:
     """Find out before the training whether there will be a place for the model."""
     place = models.absolute()
@@ -199,8 +220,6 @@ def _listen(
         finally:
             screen.close()
             _end(process)
-    if exit_code == BAD_INPUT:
-        raise BadInput(result["failed"])
     if exit_code not in (OK, INTERRUPTED) and "failed" not in result:
         how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
         result["failed"] = f"the process that runs the line ended early ({how})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,25 @@ def _allow(comparator: Any, feature: str, counts: list[float], images: int, othe
         freedom = (len(counts) or _BUCKETS) - 1  # the expected divergence, about χ² / (8 ln 2 n)
         most = _DIVERGENCES[feature] + 2 * freedom * chance / (8 * math.log(2))
         comparator.jensen_shannon_divergence.threshold = round(min(most, _MOST), 4)
+
+
+def by_chance(feature: str, value: str, one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    """Whether a value's share differs no more than it does between two samples of the same data.
+
+    The thresholds of a schema know one sample. What only one of the two has is never chance.
+
+    Args:
+        feature: "colour", "size" or "format".
+        value: One of its values.
+        one: How often each value appears in one sample.
+        other: The same of the other sample.
+    """
+    if not (one.get(value) and other.get(value)):
+        return False
+    count, others = sum(one.values()), sum(other.values())
+    share = (one[value] + other[value]) / (count + others)
+    spread = math.sqrt(share * (1 - share) * (1 / count + 1 / others))
+    return abs(one[value] / count - other[value] / others) <= _SHARES[feature] + 2 * spread
 
 
 def _is_one(statistics: Any, name: str) -> bool:

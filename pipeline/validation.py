@@ -20,6 +20,7 @@ from keras_cnns.training.examples import (
 )
 from pipeline.changes import Finding
 from pipeline.components.statistics_gen import BRIGHTNESS, CONTRAST
+from pipeline.schema import by_chance
 
 Statistics = Any  # statistics_pb2.DatasetFeatureStatisticsList
 _REASON = anomalies_pb2.AnomalyInfo
@@ -137,6 +138,8 @@ def _colours(held: Comparison, drift: dict[str, Moved]) -> Iterator[Finding]:
     before: dict[str, float] = counts_of(held.before, COLOUR) if held.before is not None else {}
     if COLOUR in drift:
         more = "grey" if _share(now, "grey") > _share(before, "grey") else "colour"
+        if not held.given and by_chance(COLOUR, more, now, before):
+            return
         then = f"{_percent(before, more)} {_BEFORE}"
     elif extra := _unexpected(held.train, held.schema, COLOUR):
         more, then = extra[0], "the schema allows none"
@@ -196,7 +199,8 @@ def _skew(held: Comparison, skew: dict[str, Moved]) -> Iterator[Finding]:
         train, test = counts_of(held.train, name), counts_of(held.test, name)
         if name in skew or (name != LABEL_TEXT and _unexpected(held.test, held.schema, name)):
             moved = _most_moved(train, test)
-            if _percent(train, moved) == _percent(test, moved):
+            chance = name == COLOUR and not held.given and by_chance(name, moved, train, test)
+            if chance or _percent(train, moved) == _percent(test, moved):
                 continue
             word = "class balance" if name == LABEL_TEXT else name
             shares = f"{_percent(train, moved)} of one, {_percent(test, moved)} of the other"

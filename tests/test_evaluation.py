@@ -154,15 +154,22 @@ def test_the_difference_to_the_last_blessed_model_has_an_interval(tmp_path: Path
     before = found["baseline"]
     assert before["accuracy"] == pytest.approx((other.argmax(1) == labels).mean())
     assert before["difference"] == pytest.approx(found["accuracy"] - before["accuracy"])
+    right, was_right = probabilities.argmax(1) == labels, other.argmax(1) == labels
+    both = (right & was_right).mean()
+    assert before["interval"] == evaluation.difference(found["accuracy"], before["accuracy"], both, COUNT)
     assert before["interval"][0] < before["difference"] < before["interval"][1]
     assert found["comparison"].endswith(" to the last blessed model")
 
 
 def test_the_interval_of_a_difference_is_newcombes() -> None:
-    """Newcombe 1998, Statistics in Medicine 17:873, table II (a): 56/70 less 48/80."""
+    """Altman et al. 2000, Statistics with Confidence, table 6.2: both 14, one 5, the other 0, none 22."""
     from pipeline import evaluation
 
-    assert evaluation.difference(56 / 70, 48 / 80, 70, 80) == pytest.approx([0.0524, 0.3339], abs=1e-4)
+    assert evaluation.difference(19 / 41, 14 / 41, 14 / 41, 41) == pytest.approx([0.0111, 0.2257], abs=1e-3)
+    apart = evaluation.difference(0.9, 0.88, 0.9 * 0.88, 1000)  # unrelated: as for two samples
+    alike = evaluation.difference(0.9, 0.88, 0.88, 1000)
+    assert apart[0] < 0 < alike[0], "a model that mends some mistakes and makes none is better beyond chance"
+    assert evaluation.difference(0.9, 0.9, 0.9, 1000) == pytest.approx([0, 0], abs=0.006), "the same model"
 
 
 def test_a_bound_is_a_share() -> None:

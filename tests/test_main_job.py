@@ -153,6 +153,7 @@ def test_a_model_from_the_cache_is_compared_with_what_was_blessed_meanwhile(
 
 
 def test_a_disk_that_fills_up_during_the_push_leaves_nothing(home: Path, main_job: Ran) -> None:
+    """Of the model; the run's own folder tells of this run, and no more of the one before."""
     small = home / "small"
     small.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(small)], check=False)
@@ -162,7 +163,18 @@ def test_a_disk_that_fills_up_during_the_push_leaves_nothing(home: Path, main_jo
     try:
         ran = pipeline(home, "run", "--models", "small")
         assert ran.code == 2
-        assert re.search(r"--models .*small.*: the disk is full; nothing was pushed", ran.err)
+        sentence = r"push failed after \d+ s: --models .*small.*: the disk is full; nothing was pushed"
+        assert re.match(sentence, ran.out.splitlines()[-3]), ran.out
+        result = result_of(home)
+        assert (result["outcome"], result["pushed"]) == ("failed", None)
+        assert re.match(sentence, result["sentence"])
+        assert [step["name"] for step in result["steps"] if step["state"] != "done"] == ["push"]
+        assert result["evaluation"]["blessed"] is True, "what was learned until then"
+        report = (home / "runs" / "digits-lenet5" / "report.html").read_text(encoding="utf-8")
+        assert "the disk is full; nothing was pushed" in report
+        kept = result_of(home)
+        refused = pipeline(home, "run", "--models", "small", "--max-bad-images", -1)
+        assert (refused.code, result_of(home)) == (2, kept), "what cannot begin leaves the folder as it was"
         assert "Traceback" not in ran.out + ran.err
         assert list(small.rglob("*.pb")) == []
         assert list(small.iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -67,6 +68,36 @@ def test_a_bad_picture_is_named_in_its_row_and_the_others_are_answered(
         (pictures / name).unlink()
     whole = pipeline(tmp_path, "predict", model, pictures)
     assert (whole.code, whole.err, len(whole.out.splitlines())) == (0, "", 3)
+
+
+def test_whatever_lies_in_a_folder_is_answered_or_named(model: Path, samples: Path, tmp_path: Path) -> None:
+    """Pipes that nobody writes to, folders called like pictures, names that are no text or move a cursor."""
+    folder = tmp_path / "odd"
+    (folder / "folder.png").mkdir(parents=True)
+    shutil.copy(samples / "5-1.png", folder / "folder.png" / "inside.png")
+    shutil.copy(samples / "7-1.png", folder / "two\nlines\x1b[31m.png")
+    shutil.copy(samples / "2-1.png", os.fsencode(folder) + b"/\xff.png")
+    os.mkfifo(folder / "pipe.png")
+    (folder / "link.png").symlink_to("nowhere")
+    with (folder / "large.jpg").open("wb") as file:
+        file.truncate(1 << 30)
+    strict = {"PYTHONIOENCODING": "utf-8:strict"}
+    table = pipeline(tmp_path, "predict", model, "odd", limit=60, **strict)
+    assert table.code == 1, table.err
+    assert "\x1b" not in table.out
+    assert sorted(line.split("   ")[0].rstrip() for line in table.out.splitlines()) == [
+        "odd/\\udcff.png", "odd/folder.png/inside.png", "odd/large.jpg", "odd/link.png", "odd/pipe.png",
+        "odd/two\\nlines\\x1b[31m.png",
+    ]  # fmt: skip
+    rows = {row["file"]: row for row in pipeline(tmp_path, "predict", model, "odd", "--json", **strict).json}
+    assert {name: row.get("label", row.get("error")) for name, row in rows.items()} == {
+        "odd/folder.png/inside.png": "5",
+        "odd/two\nlines\x1b[31m.png": "7",
+        "odd/\udcff.png": "2",
+        "odd/pipe.png": "cannot be read: no regular file",
+        "odd/link.png": "cannot be read: No such file or directory",
+        "odd/large.jpg": "cannot be read: too large for a picture",
+    }
 
 
 def test_only_two_batches_are_read_at_once(model: Path, samples: Path, tmp_path: Path) -> None:

@@ -144,6 +144,18 @@ def test_colour_where_grey_was_has_its_own(line: Callable[..., Any], tmp_path: P
     assert one["what"].endswith(" in colour (6.2 %), 0.0 % in the last blessed run")
 
 
+def test_a_few_grey_ones_more_or_less_are_no_change(line: Callable[..., Any], tmp_path: Path) -> None:
+    """Two samples of data that always had some: nights must not be refused by chance."""
+    shares = {"before": 3, "now": 5}
+    for name, few in shares.items():
+        pictures(tmp_path / name, counts={"cat": 60, "dog": 60}, seed=few)
+        pictures(tmp_path / name, counts={"cat": few, "dog": few}, mode="L", seed=few)
+    now, before = tmp_path / "now", tmp_path / "before"
+    assert [one for one in line(now, before) if one["name"] in ("grey", "colour")] == []
+    strict = line.schema
+    assert [one["name"] for one in line(now, before, given=strict)][:1] == ["grey"], "a user's word is law"
+
+
 def test_other_pictures_of_the_same_kind_are_no_change(line: Callable[..., Any], tmp_path: Path) -> None:
     before = pictures(tmp_path / "before")
     for seed in (1, 2, 3):

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from pipeline.errors import BadInput
+from pipeline.errors import BadInput, printable
 
 SUMMARY = "ask a pushed model about pictures"
 DESCRIPTION = (
@@ -32,7 +32,7 @@ def execute(given: argparse.Namespace) -> int:
         raise BadInput(f"--top must be at least 1, not {given.top}")
     predict.find_model(given.model)  # what is missing is said before the seconds that TensorFlow takes
     files = predict.find_pictures(given.pictures)
-    width = max(len(str(file)) for file in files)
+    width = max(len(printable(str(file))) for file in files)
     rows = []
     for row in predict.predict(given.model, files, given.top):
         rows.append(row)
