@@ -25,9 +25,10 @@ import pytest
 from browser import FAINT, OUTSIDE, chromium, open_page
 from lines import Ran, pipeline
 
-from pipeline import predict, pushed
+from pipeline import predict, pushed, report
 
 LIMIT = 32 << 20
+STYLE = report.STYLE.with_name("report") / "report.css"
 
 
 @dataclass(frozen=True)
@@ -450,6 +451,38 @@ def test_a_picture_can_be_dropped_and_a_bad_one_is_said(
         alert.wait_for()
         assert alert.inner_text() == "<i>.png: the picture cannot be read: not an image"
         assert not page.locator("#answer").is_visible()
+
+
+COPY = """
+async text => {
+  const bytes = Uint8Array.from(atob(text), one => one.charCodeAt(0));
+  const blob = new Blob([bytes], {type: "image/png"});
+  await navigator.clipboard.write([new ClipboardItem({"image/png": blob})]);
+}
+"""
+
+
+def test_a_picture_can_be_pasted(server: Server, samples: list[Path], browser: Any) -> None:
+    """Through the clipboard, as from a program that takes pictures of the screen; and words do nothing."""
+    [wanted] = predict.predict(server.model, samples[:1])
+    with open_page(browser, server.address) as (page, seen):
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.evaluate("navigator.clipboard.writeText('words')")
+        page.keyboard.press("Control+V")
+        page.evaluate(COPY, b64(samples[0])["b64"])
+        page.keyboard.press("Control+V")
+        page.get_by_text(f"image.png: {wanted['label']}, with probability").wait_for()
+        assert page.locator("#picture").evaluate("one => one.naturalWidth") == 8
+    assert seen.complaints == []
+    assert [one for one in seen.requests if one.endswith("/look")] == [f"{server.address}look"]
+
+
+def test_both_pages_have_their_colours_from_one_place(server: Server) -> None:
+    _, page = server.ask("GET", "/")
+    shared = report.STYLE.read_text(encoding="utf-8")
+    assert shared in page
+    own = page.replace(shared, "") + STYLE.read_text(encoding="utf-8")
+    assert re.findall(r"#[0-9a-f]{6}|prefers-color-scheme", own) == []
 
 
 def test_the_page_can_be_used_by_keyboard(server: Server, samples: list[Path], browser: Any) -> None:

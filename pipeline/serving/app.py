@@ -28,6 +28,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from pipeline import report
 from pipeline.errors import BadInput
 from pipeline.exported import Exported
 from pipeline.images import look_at_all
@@ -166,6 +167,7 @@ def run(app: Starlette, held: socket.socket) -> None:
 def _page() -> tuple[str, str]:
     """The page and the policy that forbids whatever it does not need."""
     text = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+    text = text.replace("/* pages.css */\n", report.STYLE.read_text(encoding="utf-8"))
     hashes = {}
     for element in ("script", "style"):
         inner = text.split(f"<{element}>", 1)[1].split(f"</{element}>", 1)[0]
