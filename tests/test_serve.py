@@ -124,9 +124,10 @@ def test_every_form_gets_the_same_answer(server: Server, samples: list[Path]) ->
         server.predict({**named, "instances": files}),
         server.predict({**named, "instances": [{"image_bytes": one} for one in files]}),
         server.predict({**named, "instances": files}, "/versions/1"),
+        server.predict({**named, "instances": files}, "/versions/01"),
     ]
     assert {code for code, _ in rows} == {200}
-    assert rows[0] == rows[1] == rows[2]
+    assert rows[0] == rows[1] == rows[2] == rows[3]
     columns = [
         server.predict({**named, "inputs": files}),
         server.predict({**named, "inputs": {"image_bytes": files}}),
@@ -182,6 +183,9 @@ def test_status_and_metadata_are_those_of_tensorflow_serving(server: Server) -> 
     ).signature_def
     assert set(signatures) >= {"serving_default", "serve_bytes", "serve_tensor"}
     assert [*signatures["serve_bytes"].inputs] == ["image_bytes"]
+    given = told["metadata"]["signature_def"]["signature_def"]["serve_bytes"]["inputs"]["image_bytes"]
+    assert given["tensor_shape"] == {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False}
+    assert given["dtype"] == "DT_STRING"
 
 
 @pytest.mark.parametrize(
@@ -192,6 +196,11 @@ def test_status_and_metadata_are_those_of_tensorflow_serving(server: Server) -> 
         ("POST", "/v1/models/cats:predict", {}, 404, "Servable not found for request: Latest(cats)"),
         ("POST", "/v1/models/digits/versions/2:predict", {}, 404,
          "Servable not found for request: Specific(digits, 2)"),
+        ("GET", "/v1/models", None, 400, "Missing model name in request."),
+        ("GET", f"/v1/models/digits/versions/{2**63}", None, 400,
+         f"Failed to convert version: {2**63} to numeric."),
+        ("POST", f"/v1/models/digits/versions/{2**63}:predict", {}, 400,
+         f"Failed to convert version: {2**63} to numeric."),
         ("GET", "/v1/models/digits:predict", None, 400, "Malformed request: GET /v1/models/digits:predict"),
         ("POST", "/v1/models/digits:classify", {}, 400, "Malformed request: POST /v1/models/digits:classify"),
         ("DELETE", "/v1/models/digits", None, 400, "Malformed request: DELETE /v1/models/digits"),
@@ -224,16 +233,21 @@ def test_a_hostile_picture_is_named(server: Server) -> None:
     import struct
     import zlib
 
+    import tensorflow as tf
+
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
     bomb += chunk(b"IDAT", zlib.compress(b"\0" * 10_000_000)) + chunk(b"IEND", b"")
     began = time.monotonic()
-    text = base64.b64encode(bomb).decode()
+    inside = tf.train.Example()
+    inside.features.feature["image"].bytes_list.value.append(bomb)
+    text, example = (base64.b64encode(one).decode() for one in (bomb, inside.SerializeToString()))
     for code, told in (
         server.ask("POST", "/look", bomb),
         server.predict({"signature_name": "serve_bytes", "instances": [{"b64": text}]}),
+        server.predict({"instances": [{"b64": example}]}),
     ):
         assert code == 400
         assert "cannot be read" in told["error"]
