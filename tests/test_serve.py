@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 from browser import FAINT, OUTSIDE, chromium, open_page
 from lines import Ran, pipeline
+from PIL import Image
 
 from pipeline import predict, pushed, report
 
@@ -386,9 +387,14 @@ def browser() -> Iterator[Any]:
         yield running
 
 
+def run_as_shown(command: str, picture: Path) -> str:
+    shown = command.replace("picture.jpg", str(picture))
+    return subprocess.run(shown, shell=True, capture_output=True, text=True, timeout=60).stdout
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (380, "light")])
 def test_the_page_shows_what_the_model_says_and_saw(
-    server: Server, samples: list[Path], browser: Any, width: int, scheme: str
+    server: Server, samples: list[Path], browser: Any, width: int, scheme: str, tmp_path: Path
 ) -> None:
     [wanted] = predict.predict(server.model, samples[:1], top=10)
     with open_page(browser, server.address, width, scheme) as (page, seen):
@@ -426,9 +432,12 @@ def test_the_page_shows_what_the_model_says_and_saw(
         assert page.evaluate(FAINT) == []
     assert seen.complaints == []
     assert all(one.startswith((server.address, "blob:")) for one in seen.requests)
-    command = command.replace("picture.jpg", str(samples[0]))
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
-    assert json.loads(done.stdout)["predictions"][0]["label"] == label, "the command works as it is shown"
+    done = run_as_shown(command, samples[0])
+    assert json.loads(done)["predictions"][0]["label"] == label, "the command works as it is shown"
+    large = tmp_path / "large.png"
+    Image.effect_noise((700, 700), 90).save(large)
+    assert large.stat().st_size > 128 << 10, "more than Linux takes as one argument"
+    assert json.loads(run_as_shown(command, large))["predictions"][0]["label"].isdigit()
 
 
 DROP = """
@@ -445,8 +454,6 @@ DROP = """
 def test_a_picture_can_be_dropped_and_a_bad_one_is_said(
     server: Server, samples: list[Path], browser: Any
 ) -> None:
-    from PIL import Image
-
     transparent = io.BytesIO()
     Image.new("RGBA", (40, 20), (0, 0, 0, 0)).save(transparent, "PNG")
     with open_page(browser, server.address) as (page, seen):
@@ -520,7 +527,7 @@ def test_the_page_can_be_used_by_keyboard(server: Server, samples: list[Path], b
 
 
 def test_names_stay_words(models: Path, samples: list[Path], browser: Any, tmp_path: Path) -> None:
-    folder = tmp_path / "dogs & <i>wölfe"
+    folder = tmp_path / "dogs' (& <i>wölfe!)"
     shutil.copytree(models / "2", folder / "2")
     with started(folder) as running, open_page(browser, running.address) as (page, seen):
         page.get_by_role("heading", level=1, name=folder.name).wait_for()
@@ -530,9 +537,8 @@ def test_names_stay_words(models: Path, samples: list[Path], browser: Any, tmp_p
         assert "pushed" in page.locator("#about").inner_text()
         assert "accuracy" not in page.locator("#about").inner_text(), "nothing is known of it"
         page.get_by_text("Ask it from a program").click()
-        command = page.locator("#command").inner_text().replace("picture.jpg", str(samples[0]))
-        done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
-        assert json.loads(done.stdout)["predictions"][0]["label"].isdigit(), "the graph has its own"
+        answer = run_as_shown(page.locator("#command").inner_text(), samples[0])
+        assert json.loads(answer)["predictions"][0]["label"].isdigit(), "the graph has its own"
     assert seen.complaints == []
 
 
