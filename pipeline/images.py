@@ -313,6 +313,21 @@ def _plain(picture: Pillow, grey: bool, turned: bool) -> Pillow:
     return plain.convert("L") if grey else plain
 
 
+def small(data: bytes, side: int) -> bytes:
+    """A PNG or JPEG file that `look_at` kept, with `side` pixels at most each way: for people to look at."""
+    with opened(data) as picture:
+        form, grey = str(picture.format), is_grey(picture)
+        with _one_big if _is_big(picture) else contextlib.nullcontext():
+            picture.draft("L" if grey else "RGB", (side, side))  # a JPEG is decoded no larger than needed
+            plain = _plain(picture, grey, turned=False)
+        plain.thumbnail((side, side))
+    if form == "PNG":
+        return _as_png(plain)
+    buffer = io.BytesIO()
+    plain.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
 def _as_png(picture: Pillow) -> bytes:
     picture.info = {}  # nothing but the pixels
     buffer = io.BytesIO()

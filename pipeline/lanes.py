@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-__all__ = ["complete_tfma", "tomllib"]
+__all__ = ["as_json", "complete_tfma", "tomllib"]
+
+
+def as_json(message: Any) -> dict[str, Any]:
+    """A protobuf message as TensorFlow Serving prints it: fields that hold nothing are there, too."""
+    from google.protobuf import json_format
+
+    whole = "always_print_fields_with_no_presence"
+    if sys.version_info < (3, 11):
+        whole = "including_default_value_fields"
+    return json_format.MessageToDict(message, preserving_proto_field_name=True, **{whole: True})
 
 
 def complete_tfma() -> None:

@@ -14,16 +14,18 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from keras_cnns.training import examples, reference
-from pipeline import changes, evaluation, graph, schema  # noqa: F401  # the line needs both, imported with the rest
+from pipeline import changes, evaluation, graph, images, schema  # noqa: F401  # the line needs both, imported with the rest
 from pipeline.components import example_gen, gate, pusher, schema_gen, serving_check, validator
 from pipeline.config import Config
 from pipeline.errors import Stopped
 from pipeline.progress import send
 from pipeline.pushed import latest
+from pipeline.report.pictures import MAX_PICTURE_BYTES
 from pipeline.sources import Dataset
 from pipeline.steps import STEPS
 
 _NOT_WORK = ("ExampleValidator", "Gate", "Pusher")  # of these, only a push makes a run that did something
+_SHOWN = 256  # pixels of a picture's longer side; even noise is small enough then
 _DONE = (proto.Execution.COMPLETE, proto.Execution.CACHED)
 
 
@@ -73,7 +75,9 @@ class Teller:
         facts = example_gen.facts_of(artifact)
         samples = self._output / "samples"
         shutil.rmtree(samples, ignore_errors=True)
-        shutil.copytree(Path(artifact.uri) / "samples", samples)
+        samples.mkdir()
+        for file in (Path(artifact.uri) / "samples").iterdir():
+            (samples / file.name).write_bytes(_for_people(file.read_bytes()))
         self._result["dataset"] = facts
         parts = [f"{part['count']:,} {name}" for name, part in facts["splits"].items()]
         parts.append(f"{sum(example_gen.SHARDS.values())} shards")
@@ -166,12 +170,13 @@ class Teller:
                 feature = tf.train.Example.FromString(record.numpy()).features.feature
                 image = feature[examples.IMAGE].bytes_list.value[0]
                 suffix = "png" if image.startswith(b"\x89PNG") else "jpg"
-                (folder / f"{index}.{suffix}").write_bytes(image)
+                (folder / f"{index}.{suffix}").write_bytes(_for_people(image))
                 worst[index]["file"] = f"mistakes/{index}.{suffix}"
+                worst[index]["source"] = feature[examples.SOURCE].bytes_list.value[0].decode()
         return [
             {
                 "file": one["file"], "true": classes[one["true"]], "predicted": classes[one["predicted"]],
-                "probability": one["probability"],
+                "probability": one["probability"], "source": one["source"],
             }
             for one in worst.values()
         ]  # fmt: skip
@@ -201,6 +206,11 @@ class Teller:
             return f"{version} is this model{more}"
         self._executed = True
         return version
+
+
+def _for_people(image: bytes) -> bytes:
+    """A picture as it is, or smaller where the report would not carry it."""
+    return image if len(image) <= MAX_PICTURE_BYTES else images.small(image, _SHOWN)
 
 
 def _outputs(store: ml_metadata.MetadataStore, execution_id: int) -> dict[str, Any]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import shutil
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import keras
+import numpy as np
 import pytest
 from lines import Ran, pipeline
 
+import keras_cnns.layers  # noqa: F401  # those that the model is made of
 from pipeline.commands import _options
 from pipeline.config import Config, kind, load, option_name, to_toml
 
@@ -67,3 +71,21 @@ def test_what_lies_beside_the_run_is_all_of_its_options(home: Path, main_job: Ra
     ran = pipeline(home, "run", "--config", file)
     assert ran.code in (0, 1), ran.err  # other tests change what is blessed meanwhile
     assert file.read_text(encoding="utf-8") == before
+
+
+def test_the_file_alone_makes_the_same_model_somewhere_else(
+    home: Path, main_job: Ran, tmp_path: Path
+) -> None:
+    """Nothing from a cache: another folder, a new process, and the very same weights."""
+    file = tmp_path / "run.toml"
+    shutil.copy(home / "runs" / "digits-lenet5" / "run.toml", file)
+    made = pipeline(tmp_path, "run", "--config", file, "--json").json
+    assert made["outcome"] == "pushed"
+    assert {step["cached"] for step in made["steps"]} == {False}
+    one, other = (
+        keras.models.load_model(place / "models" / "digits-lenet5" / "1" / "model.keras", compile=False)
+        for place in (home, tmp_path)
+    )
+    assert len(one.weights) == 13
+    for weight, same in zip(one.weights, other.weights, strict=True):
+        assert np.array_equal(weight.numpy(), same.numpy()), weight.path

@@ -6,8 +6,12 @@ import shutil
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from lines import cached, pipeline
+from PIL import Image
+
+from pipeline.report.pictures import MAX_PICTURE_BYTES
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 CIFAR = ("airplane", "frog", "ship")
@@ -15,10 +19,15 @@ CIFAR = ("airplane", "frog", "ship")
 
 @pytest.fixture(scope="module")
 def stripes(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict]:
-    """(home, data, result) of a first run on a copy of the photos."""
+    """(home, data, result) of a first run on a copy of the photos, some of them as large as a camera's."""
     home = tmp_path_factory.mktemp("folder-job")
     data = home / "stripes"
     shutil.copytree(photos, data)
+    dice = np.random.default_rng(1)
+    for file in (data / "plain").glob("*.jpg"):
+        pixels = dice.integers(0, 60, (800, 1200, 3)).astype("uint8")
+        Image.fromarray(pixels).save(file, quality=95)
+        assert file.stat().st_size > MAX_PICTURE_BYTES
     ran = pipeline(home, "run", "--data", data, "--epochs", 25, "--batch-size", 16, "--json")
     assert ran.code == 0, ran.out + ran.err
     return home, data, ran.json
@@ -33,6 +42,21 @@ def test_a_folder_of_photos_goes_through_end_to_end(stripes: tuple[Path, Path, d
     assert result["dataset"]["formats"] == {"JPEG": 36, "PNG": 36, "BMP": 6, "GIF": 6, "WebP": 6}
     assert result["config"]["min_accuracy"] == pytest.approx(1 / 3 + 0.01, abs=1e-4)
     assert (home / result["pushed"] / "labels.txt").read_text() == "across\ndown\nplain\n"
+
+
+def test_its_report_shows_pictures_of_every_size(stripes: tuple[Path, Path, dict]) -> None:
+    home, data, result = stripes
+    run = home / result["output"]
+    shown = [*result["dataset"]["samples"], *result["evaluation"]["mistakes"]]
+    sizes = set()
+    for one in shown:
+        with Image.open(run / one["file"]) as picture:
+            sizes.add(picture.size)
+    assert (256, 171) in sizes, "a large one, smaller"
+    assert max(map(max, sizes)) == 256
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert page.count("<img ") == len(shown)
+    assert all((data / one["source"]).is_file() for one in result["evaluation"]["mistakes"])
 
 
 def test_its_model_answers_for_files_and_folders(stripes: tuple[Path, Path, dict]) -> None:

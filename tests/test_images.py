@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from pipeline.errors import BadInput
-from pipeline.images import PIXEL_LIMIT, SCAN_LIMIT, look_at, look_at_all, readable
+from pipeline.images import PIXEL_LIMIT, SCAN_LIMIT, look_at, look_at_all, readable, small
 from pipeline.predict import _read
 
 ROOT = Path(__file__).parents[1]
@@ -176,6 +176,17 @@ def test_a_grey_picture_becomes_a_grey_file_that_a_grey_network_takes() -> None:
     for name in ("BMP in grey", "grey with alpha", "grey of 16 bit with a transparent one"):
         assert tf.io.decode_image(readable(REWRITTEN[name])).shape == (24, 40, 1)
     assert tf.io.decode_image(readable(REWRITTEN["BMP"]), channels=1).shape == (24, 40, 1)
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_small_copy_looks_the_same(name: str) -> None:
+    data = KEPT[name]
+    copy = small(data, 12)
+    assert copy[:2] == data[:2], "of the same format"
+    want = np.asarray(Image.fromarray(shown(data)).resize((12, 7), Image.Resampling.BOX), int)
+    got = np.asarray(Image.open(io.BytesIO(copy)).convert("RGB"), int)
+    assert got.shape == (7, 12, 3)
+    assert np.abs(got - want).mean() < 12
 
 
 def claims(width: int, height: int) -> bytes:

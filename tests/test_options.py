@@ -357,7 +357,9 @@ from keras_cnns.training import fit
 asked = dataclasses.replace(task(dataclasses.replace(PAPER, batch_size=16), count=65), model="cifar_resnet20")
 trained = fit.train(asked, on=["CPU:0", "CPU:1"])
 same = fit.predict(trained.model, asked.test, asked.preprocess)
-print(json.dumps([trained.history, same.tolist()]))
+even = task(dataclasses.replace(PAPER, batch_size=16), count=64)
+both, alone = (fit.train(even, on=names).history for names in (["CPU:0", "CPU:1"], ["CPU:0"]))
+print(json.dumps([trained.history, same.tolist(), both, alone]))
 """
 
 
@@ -371,7 +373,10 @@ def test_two_devices_train_as_one_does(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "TF_CPP_MIN_LOG_LEVEL": "3"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    rows, answers = json.loads(done.stdout.splitlines()[-1])
+    rows, answers, both, alone = json.loads(done.stdout.splitlines()[-1])
+    for one, other in zip(both, alone, strict=True):
+        for key in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
+            assert one[key] == pytest.approx(other[key], rel=1e-3), f"{key} of epoch {one['epoch']}"
     assert len(rows) == 3
     assert all(math.isfinite(one["loss"]) and math.isfinite(one["val_loss"]) for one in rows)
     assert rows[-1]["loss"] < rows[0]["loss"]

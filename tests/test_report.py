@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -385,7 +386,7 @@ def test_groups_of_images_and_other_measures_are_told(tmp_path):
     text = read(written(tmp_path, result)).text
     assert "It is 0.003 above the last blessed model, models/digits-lenet5/2 (95 % interval" in text
     assert "of the difference -0.005 to +0.011)" in text
-    for words in ("folder inside of the class", "phone", "up to 8 px", "five likeliest", "calibration error"):
+    for words in ("a folder is one inside of", "phone", "up to 8 px", "five likeliest", "calibration error"):
         assert words in text
     for key in ("slices", "top5", "calibration_error"):
         del result["evaluation"][key]
@@ -478,6 +479,25 @@ def test_samples_show_every_class_before_a_second_of_any(tmp_path):
     result["evaluation"]["mistakes"] = []
     alts = [one["alt"] for one in read(written(tmp_path, result)).all("img")]
     assert alts == [f"a picture of {digit}" for digit in DIGITS] * 2
+
+
+def test_what_the_machine_decided_and_where_pictures_lie_is_told(tmp_path):
+    result = made(tmp_path)
+    plain = read(written(tmp_path, result)).text
+    assert "went on after" not in plain
+    assert "Which pictures" not in plain
+    result["output"] = "runs/my pets"
+    result["training"] |= {"precision": "mixed_bfloat16", "xla": False, "kept_epoch": 7, "resumed_after": 3}
+    result["evaluation"]["mistakes"][0]["source"] = "test/cat/8.jpg"
+    text = read(written(tmp_path, result)).text
+    assert "run --config 'runs/my pets/run.toml'" in text
+    result["steps"] = result["steps"][:5]
+    assert "run.toml" not in read(written(tmp_path, result)).text, "where `validate` ended, there is none"
+    for wanted in (
+        "precisionmixed_bfloat16", "XLAno", "weights of epoch7", "went on after epoch3",
+        "tensorboard --logdir 'runs/my pets/tensorboard'", "test/cat/8.jpg03",
+    ):  # fmt: skip
+        assert wanted in text
 
 
 def test_a_loss_that_is_no_number_is_said_and_not_drawn(tmp_path):
@@ -578,6 +598,25 @@ def test_in_a_browser(browser, tmp_path, case, width, scheme):
         assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
         assert page.evaluate("[...document.images].every(one => one.naturalWidth > 0)")
         assert page.get_by_role("heading", level=1).inner_text() == "digits-lenet5"
+    assert seen.complaints == []
+    assert seen.requests == [path.resolve().as_uri()]
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (380, "light")])
+def test_the_main_jobs_own_report_in_a_browser(browser, home, main_job, tmp_path, width, scheme):
+    shutil.copytree(home / "runs" / "digits-lenet5", tmp_path / "run", ignore=lambda *_: ["tfx"])
+    path = report.write(tmp_path / "run")  # other tests run the job again, the last into a full disk
+    with open_file(browser, path, width, scheme) as (page, seen):
+        for name in ("What came out", "How it learned", "What it was given", "How it was made"):
+            assert page.get_by_role("heading", level=2, name=name).is_visible()
+        for name in ("What was taken for what", "The worst mistakes", "Some of the images", "Versions"):
+            assert page.get_by_role("heading", level=3, name=name).is_visible()
+        assert page.locator(".chart polyline").count() >= 4
+        assert page.evaluate("[...document.images].every(one => one.naturalWidth > 0)")
+        assert page.locator(".nothing").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(OUTSIDE) == []
+        assert page.evaluate(FAINT) == []
     assert seen.complaints == []
     assert seen.requests == [path.resolve().as_uri()]
 

@@ -46,6 +46,14 @@ def test_numbers_in_rows_and_columns(request_: dict) -> None:
     assert read(request_, PIXELS) == {"images": [SQUARE]}
 
 
+def test_numbers_that_are_none_and_endless_ones_are_taken() -> None:
+    asked = rest.read(
+        rest.parse(b'{"instances": [NaN, Infinity, -Infinity, 16777215]}'), {"x": Tensor(False, (None,))}
+    )
+    assert asked.inputs["x"].tolist()[1:] == [float("inf"), float("-inf"), 16777215.0]
+    assert np.isnan(asked.inputs["x"][0])
+
+
 def test_several_inputs_and_plain_strings() -> None:
     wanted = {"a": [b"x", "wölf".encode()], "b": [1.0, 2.0]}
     assert read({"instances": [{"a": "x", "b": 1}, {"a": "wölf", "b": 2}]}, PAIR) == wanted
@@ -62,25 +70,44 @@ def test_several_inputs_and_plain_strings() -> None:
         ("[1]", BYTES, "JSON Value: [1] Is not object"),
         ("{}", BYTES, "Missing 'inputs' or 'instances' key"),
         ('{"instances": [], "inputs": []}', BYTES, "expecting only one of 'inputs' or 'instances' keys"),
-        ('{"instances": 7}', BYTES, "Excepting 'instances' to be an list/array"),
-        ('{"instances": []}', BYTES, "No values in 'instances' array"),
-        ('{"instances": [7]}', BYTES, "element: 0 of 'instances' list. Error: JSON Value: 7 is not of"),
+        ('{"instances": 7}', BYTES,
+         'JSON Value: {"instances": 7} Excepting \'instances\' to be an list/array'),
+        ('{"instances": []}', BYTES, 'JSON Value: {"instances": []} No values in \'instances\' array'),
+        ('{"instances": [7]}', BYTES,
+         "Failed to process element: 0 of 'instances' list. Error: INVALID_ARGUMENT: "
+         "JSON Value: 7 Type: Number is not of expected type: string"),
         ('{"instances": [{"b64": "?"}]}', BYTES, "Unable to base64 decode"),
-        ('{"instances": [{"image": {"b64": ""}}]}', BYTES, "keys must be equal to: image_bytes"),
+        ('{"instances": [{"image": {"b64": ""}}]}', BYTES,
+         "Failed to process element: 0 key: image of 'instances' list. Error: INVALID_ARGUMENT: "
+         "JSON object: does not have named input: image"),
+        ('{"instances": [{"a": "x"}]}', PAIR, "keys must be equal to: a,b"),
         ('{"instances": [{"image_bytes": {"b65": ""}}]}', BYTES, "not formatted correctly for base64 data"),
         ('{"instances": [{"b64": ""}, {"image_bytes": ""}]}', BYTES, "Expecting value/list but got object"),
+        ('{"instances": [{"image_bytes": ""}, {"b64": ""}]}', BYTES, "Expecting object but got list at"),
         ('{"instances": [["a"]]}', BYTES, "input image_bytes has the shape [1,1]; its signature takes [?]"),
         ('{"inputs": {"b64": ""}}', BYTES, "input image_bytes has the shape []; its signature takes [?]"),
         ('{"inputs": {"image": []}}', BYTES, "Missing named input: image_bytes in 'inputs' object."),
-        ('{"instances": [["a", ["b"]]]}', BYTES, "JSON Value: "),
-        ('{"instances": [[["a"], "b"]]}', BYTES, "found at incorrect level"),
-        ('{"instances": [[["a"], ["b", "c"]]]}', BYTES, "Encountered list at unexpected size"),
-        ('{"instances": [[[1, 2], [3]]]}', PIXELS, "Encountered list at unexpected size"),
-        ('{"instances": [[[["x"]]]]}', PIXELS, "is not of expected type: float"),
-        ('{"instances": [[[[true]]]]}', PIXELS, "is not of expected type: float"),
-        ('{"instances": [[[[null]]]]}', PIXELS, "is not of expected type: float"),
+        ('{"instances": [["a", ["b"]]]}', BYTES, "Encountered list at unexpected level: 1 expected < 1"),
+        ('{"instances": [[["a"], "b"]]}', BYTES,
+         'JSON Value: "b" found at incorrect level: 2 in the JSON DOM. Expected at level: 2'),
+        ('{"instances": [[["a"], ["b", "c"]]]}', BYTES,
+         "Encountered list at unexpected size: 2 at level: 1 expected size: 1"),
+        ('{"instances": ' + "[" * 40 + "]" * 40 + "}", BYTES, "at unexpected level: 32 expected < 32"),
+        ('{"instances": ' + "[" * 900 + "]" * 900 + "}", PIXELS, "at unexpected level: 32 expected < 32"),
+        ('{"instances": [[[1, 2], [3]]]}', PIXELS,
+         "Encountered list at unexpected size: 1 at level: 1 expected size: 2"),
+        ('{"instances": [[[["x"]]]]}', PIXELS,
+         'JSON Value: "x" Type: String is not of expected type: float'),
+        ('{"instances": [[[[true]]]]}', PIXELS, "JSON Value: true Type: True is not of expected type: float"),
+        ('{"instances": [[[[null]]]]}', PIXELS, "JSON Value: null Type: Null is not of expected type: float"),
+        ('{"instances": [[[[{}]]]]}', PIXELS, "JSON Value: {} Type: Object is not of expected type: float"),
+        ('{"instances": [[[[1e39]]]]}', PIXELS,
+         "Cannot convert JSON value: 1e+39 to float without loss of precision."),
+        ('{"instances": [[[[16777217]]]]}', PIXELS, "Cannot convert JSON value: 16777217 to float without"),
+        ('{"instances": [[[[1' + "0" * 400 + ']]]]}', PIXELS, "to float without loss of precision."),
         ('{"instances": [[[[1]]]]}', PIXELS, "the shape [1,1,1,1]; its signature takes [?,2,2,1]"),
-        ('{"instances": [[[1]], [[1, 2]]]}', PIXELS, "Expecting shape [1,1] but got: [1,2]"),
+        ('{"instances": [[[1]], [[1, 2]]]}', PIXELS, "Expecting tensor size: 1 but got: 2"),
+        ('{"instances": [[[1, 2]], [[1], [2]]]}', PIXELS, "Expecting shape [1,2] but got: [2,1]"),
         ('{"inputs": []}', PAIR, "inputs is a plain value/list, but expecting an object"),
         ('{"instances": [1]}', PAIR, "instances is a plain list, but expecting list of objects"),
     ],

@@ -24,10 +24,12 @@ from typing import Any
 import pytest
 from browser import FAINT, OUTSIDE, chromium, open_page
 from lines import Ran, pipeline
+from PIL import Image
 
-from pipeline import predict, pushed
+from pipeline import predict, pushed, report
 
 LIMIT = 32 << 20
+STYLE = report.STYLE.with_name("report") / "report.css"
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,10 @@ def test_every_form_gets_the_same_answer(server: Server, samples: list[Path]) ->
         server.predict({**named, "instances": files}),
         server.predict({**named, "instances": [{"image_bytes": one} for one in files]}),
         server.predict({**named, "instances": files}, "/versions/1"),
+        server.predict({**named, "instances": files}, "/versions/01"),
     ]
     assert {code for code, _ in rows} == {200}
-    assert rows[0] == rows[1] == rows[2]
+    assert rows[0] == rows[1] == rows[2] == rows[3]
     columns = [
         server.predict({**named, "inputs": files}),
         server.predict({**named, "inputs": {"image_bytes": files}}),
@@ -181,6 +184,9 @@ def test_status_and_metadata_are_those_of_tensorflow_serving(server: Server) -> 
     ).signature_def
     assert set(signatures) >= {"serving_default", "serve_bytes", "serve_tensor"}
     assert [*signatures["serve_bytes"].inputs] == ["image_bytes"]
+    given = told["metadata"]["signature_def"]["signature_def"]["serve_bytes"]["inputs"]["image_bytes"]
+    assert given["tensor_shape"] == {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False}
+    assert given["dtype"] == "DT_STRING"
 
 
 @pytest.mark.parametrize(
@@ -191,6 +197,11 @@ def test_status_and_metadata_are_those_of_tensorflow_serving(server: Server) -> 
         ("POST", "/v1/models/cats:predict", {}, 404, "Servable not found for request: Latest(cats)"),
         ("POST", "/v1/models/digits/versions/2:predict", {}, 404,
          "Servable not found for request: Specific(digits, 2)"),
+        ("GET", "/v1/models", None, 400, "Missing model name in request."),
+        ("GET", f"/v1/models/digits/versions/{2**63}", None, 400,
+         f"Failed to convert version: {2**63} to numeric."),
+        ("POST", f"/v1/models/digits/versions/{2**63}:predict", {}, 400,
+         f"Failed to convert version: {2**63} to numeric."),
         ("GET", "/v1/models/digits:predict", None, 400, "Malformed request: GET /v1/models/digits:predict"),
         ("POST", "/v1/models/digits:classify", {}, 400, "Malformed request: POST /v1/models/digits:classify"),
         ("DELETE", "/v1/models/digits", None, 400, "Malformed request: DELETE /v1/models/digits"),
@@ -223,16 +234,21 @@ def test_a_hostile_picture_is_named(server: Server) -> None:
     import struct
     import zlib
 
+    import tensorflow as tf
+
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
     bomb += chunk(b"IDAT", zlib.compress(b"\0" * 10_000_000)) + chunk(b"IEND", b"")
     began = time.monotonic()
-    text = base64.b64encode(bomb).decode()
+    inside = tf.train.Example()
+    inside.features.feature["image"].bytes_list.value.append(bomb)
+    text, example = (base64.b64encode(one).decode() for one in (bomb, inside.SerializeToString()))
     for code, told in (
         server.ask("POST", "/look", bomb),
         server.predict({"signature_name": "serve_bytes", "instances": [{"b64": text}]}),
+        server.predict({"instances": [{"b64": example}]}),
     ):
         assert code == 400
         assert "cannot be read" in told["error"]
@@ -371,9 +387,14 @@ def browser() -> Iterator[Any]:
         yield running
 
 
+def run_as_shown(command: str, picture: Path) -> str:
+    shown = command.replace("picture.jpg", str(picture))
+    return subprocess.run(shown, shell=True, capture_output=True, text=True, timeout=60).stdout
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (380, "light")])
 def test_the_page_shows_what_the_model_says_and_saw(
-    server: Server, samples: list[Path], browser: Any, width: int, scheme: str
+    server: Server, samples: list[Path], browser: Any, width: int, scheme: str, tmp_path: Path
 ) -> None:
     [wanted] = predict.predict(server.model, samples[:1], top=10)
     with open_page(browser, server.address, width, scheme) as (page, seen):
@@ -411,9 +432,12 @@ def test_the_page_shows_what_the_model_says_and_saw(
         assert page.evaluate(FAINT) == []
     assert seen.complaints == []
     assert all(one.startswith((server.address, "blob:")) for one in seen.requests)
-    command = command.replace("picture.jpg", str(samples[0]))
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
-    assert json.loads(done.stdout)["predictions"][0]["label"] == label, "the command works as it is shown"
+    done = run_as_shown(command, samples[0])
+    assert json.loads(done)["predictions"][0]["label"] == label, "the command works as it is shown"
+    large = tmp_path / "large.png"
+    Image.effect_noise((700, 700), 90).save(large)
+    assert large.stat().st_size > 128 << 10, "more than Linux takes as one argument"
+    assert json.loads(run_as_shown(command, large))["predictions"][0]["label"].isdigit()
 
 
 DROP = """
@@ -430,8 +454,6 @@ DROP = """
 def test_a_picture_can_be_dropped_and_a_bad_one_is_said(
     server: Server, samples: list[Path], browser: Any
 ) -> None:
-    from PIL import Image
-
     transparent = io.BytesIO()
     Image.new("RGBA", (40, 20), (0, 0, 0, 0)).save(transparent, "PNG")
     with open_page(browser, server.address) as (page, seen):
@@ -450,6 +472,38 @@ def test_a_picture_can_be_dropped_and_a_bad_one_is_said(
         alert.wait_for()
         assert alert.inner_text() == "<i>.png: the picture cannot be read: not an image"
         assert not page.locator("#answer").is_visible()
+
+
+COPY = """
+async text => {
+  const bytes = Uint8Array.from(atob(text), one => one.charCodeAt(0));
+  const blob = new Blob([bytes], {type: "image/png"});
+  await navigator.clipboard.write([new ClipboardItem({"image/png": blob})]);
+}
+"""
+
+
+def test_a_picture_can_be_pasted(server: Server, samples: list[Path], browser: Any) -> None:
+    """Through the clipboard, as from a program that takes pictures of the screen; and words do nothing."""
+    [wanted] = predict.predict(server.model, samples[:1])
+    with open_page(browser, server.address) as (page, seen):
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.evaluate("navigator.clipboard.writeText('words')")
+        page.keyboard.press("Control+V")
+        page.evaluate(COPY, b64(samples[0])["b64"])
+        page.keyboard.press("Control+V")
+        page.get_by_text(f"image.png: {wanted['label']}, with probability").wait_for()
+        assert page.locator("#picture").evaluate("one => one.naturalWidth") == 8
+    assert seen.complaints == []
+    assert [one for one in seen.requests if one.endswith("/look")] == [f"{server.address}look"]
+
+
+def test_both_pages_have_their_colours_from_one_place(server: Server) -> None:
+    _, page = server.ask("GET", "/")
+    shared = report.STYLE.read_text(encoding="utf-8")
+    assert shared in page
+    own = page.replace(shared, "") + STYLE.read_text(encoding="utf-8")
+    assert re.findall(r"#[0-9a-f]{6}|prefers-color-scheme", own) == []
 
 
 def test_the_page_can_be_used_by_keyboard(server: Server, samples: list[Path], browser: Any) -> None:
@@ -473,7 +527,7 @@ def test_the_page_can_be_used_by_keyboard(server: Server, samples: list[Path], b
 
 
 def test_names_stay_words(models: Path, samples: list[Path], browser: Any, tmp_path: Path) -> None:
-    folder = tmp_path / "dogs & <i>wölfe"
+    folder = tmp_path / "dogs' (& <i>wölfe!)"
     shutil.copytree(models / "2", folder / "2")
     with started(folder) as running, open_page(browser, running.address) as (page, seen):
         page.get_by_role("heading", level=1, name=folder.name).wait_for()
@@ -483,9 +537,8 @@ def test_names_stay_words(models: Path, samples: list[Path], browser: Any, tmp_p
         assert "pushed" in page.locator("#about").inner_text()
         assert "accuracy" not in page.locator("#about").inner_text(), "nothing is known of it"
         page.get_by_text("Ask it from a program").click()
-        command = page.locator("#command").inner_text().replace("picture.jpg", str(samples[0]))
-        done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
-        assert json.loads(done.stdout)["predictions"][0]["label"].isdigit(), "the graph has its own"
+        answer = run_as_shown(page.locator("#command").inner_text(), samples[0])
+        assert json.loads(answer)["predictions"][0]["label"].isdigit(), "the graph has its own"
     assert seen.complaints == []
 
 

@@ -20,6 +20,7 @@ from pipeline.report.words import Part
 
 SCHEMA = 1
 
+STYLE = Path(__file__).parents[1] / "pages.css"  # shared with the page of `serve`
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
@@ -56,7 +57,8 @@ def write(folder: Path) -> Path:
 
 def render(result: Part, folder: Path) -> str:
     """The report as HTML text; `folder` is where the pictures named in `result` lie."""
-    style = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
+    own = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
+    style = STYLE.read_text(encoding="utf-8") + own
     head = tag(
         "head",
         tag("meta", charset="utf-8"),

@@ -130,10 +130,10 @@ def _per_class(found: Part) -> Html:
 
 
 SLICE_NOTE = (
-    "The same test images, divided by what they are besides their class; "
-    "where a group is small, its interval is wide."
+    "The same test images, divided by what they are besides their class (a folder is one inside of the "
+    "class's own); where a group is small, its interval is wide."
 )
-SLICES = {"size": "longer side", "origin": "folder inside of the class", "colour": "colour"}
+SLICES = {"size": "longer side", "origin": "folder", "colour": "colour"}
 
 
 def _slices(found: Part) -> Html:
@@ -155,7 +155,9 @@ def _slices(found: Part) -> Html:
         )
         for one in slices[:MAX_ROWS]
     ]  # fmt: skip
-    table = data_table("The upright line is the accuracy of all", columns, rows, header=1)
+    table = data_table(
+        "Accuracy of each; an upright line is that of all", columns, rows, header=1, class_="groups"
+    )
     return subsection("Groups of images", table, tag("p", SLICE_NOTE, class_="note"))
 
 
@@ -195,7 +197,20 @@ def _mistakes(found: Part, folder: Path) -> Html:
         sure = tag("span", f"{as_share(one.get('probability'))} sure", class_="muted")
         items.append((picture, join(tag("strong", taken), tag("br"), f"is {true}", tag("br"), sure)))
     intro = tag("p", "What the model said, what it is, and how sure the model was.", class_="note")
-    return subsection("The worst mistakes", intro, gallery(items))
+    return subsection("The worst mistakes", intro, gallery(items), _files(mistakes[:MAX_PICTURES]))
+
+
+def _files(mistakes: Sequence[Part]) -> Html:
+    """Where the pictures come from: what is labelled wrongly can be put right."""
+    rows = [
+        (tag("code", one["source"]), str(one["true"]), str(one["predicted"]))
+        for one in mistakes
+        if one.get("source")
+    ]
+    if not rows:
+        return Html("")
+    columns = (Column("picture"), Column("is"), Column("taken for"))
+    return fold("Which pictures", data_table("Where they lie in the data", columns, rows))
 
 
 def _serving(result: Part) -> Html:

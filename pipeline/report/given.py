@@ -65,7 +65,7 @@ def _validation(result: Part) -> Html:
     said = "The data passed the gate." if found.get("passed") else "The data did not pass the gate."
     if not anomalies:
         return subsection("Checks of the data", tag("p", f"{said} Nothing was found to object to."))
-    columns = (Column("feature"), Column("severity"), Column("what was found"))
+    columns = (Column("feature"), Column("severity", "word"), Column("what was found"))
     rows = [(tag("code", one["feature"]), one["severity"], one["what"]) for one in anomalies[:MAX_ROWS]]
     table = data_table("Anomalies", columns, rows)
     return subsection("Checks of the data", tag("p", said), table, class_="narrow")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ def learned(result: Part) -> Html:
         ("parameters", as_value(found.get("parameters"))),
         ("speed", _speed(found.get("images_per_second"))),
         ("device", as_value(found.get("device"))),
+        *_how(found, len(history)),
     ]
     parts = [
         tag("p", _progress(history), class_="takeaway"),
@@ -31,7 +33,22 @@ def learned(result: Part) -> Html:
     ]
     if history:
         parts.append(fold("Every epoch in numbers", _epochs(history)))
-    return join(*parts)
+    command = tag("code", f"tensorboard --logdir {shlex.quote(result['output'] + '/tensorboard')}")
+    return join(*parts, tag("p", "The same, and what the network was fed: ", command, class_="note"))
+
+
+def _how(found: Part, epochs: int) -> list[tuple[str, str]]:
+    """What was decided on the machine, and what is out of the ordinary."""
+    pairs = []
+    if found.get("precision"):
+        pairs.append(("precision", as_value(found["precision"])))
+    if found.get("xla") is not None:
+        pairs.append(("XLA", as_value(found["xla"])))
+    if found.get("kept_epoch") not in (None, epochs):
+        pairs.append(("weights of epoch", as_value(found["kept_epoch"])))
+    if found.get("resumed_after"):
+        pairs.append(("interrupted, went on after epoch", as_value(found["resumed_after"])))
+    return pairs
 
 
 def _speed(value: Any) -> str:

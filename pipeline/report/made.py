@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from pipeline.report.charts import bar
@@ -20,15 +21,25 @@ def made(result: Part) -> Html:
     cards = [subsection(title, _listed(values) or why_missing(result, what)) for title, values, what in lists]
     command = tag("pre", tag("code", result["command"]))
     place = tag("p", "Results are in ", tag("code", result["output"]), ".", class_="note")
-    again = subsection("To do it again", command, place)
+    again = subsection("To do it again", command, _by_file(result), place)
     return join(_steps(result), tag("div", *cards, class_="columns three"), again)
+
+
+def _by_file(result: Part) -> Html:
+    """What repeats a run when defaults have changed; `validate` leaves no such file."""
+    if "train" not in [step["name"] for step in result.get("steps") or ()]:
+        return Html("")
+    words = ["python", "-m", "pipeline", "run", "--config", f"{result['output']}/run.toml"]
+    return tag("p", "With every default as it was: ", tag("code", shlex.join(words)), class_="note")
 
 
 def _listed(values: Part | None) -> Html | None:
     """Keys stand as they are: the same word is the option, the key in run.toml and the label here."""
     if not values:
         return None
-    return facts(((key, as_value(value)) for key, value in values.items()), "list")
+    pairs = ((key, as_value(value)) for key, value in values.items() if key != "source")
+    source = tag("p", values["source"], class_="note") if values.get("source") else Html("")
+    return join(facts(pairs, "list"), source)
 
 
 def _versions(result: Part) -> Part:

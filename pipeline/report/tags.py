@@ -95,7 +95,9 @@ def row_classes(own: str, names: Sequence[str]) -> str | None:
 
 
 def _head(column: Column) -> Html:
-    return tag("th", column.title, scope="col", class_=column.kind) if column.title else tag("td")
+    if not column.title:
+        return tag("td", class_=column.kind)
+    return tag("th", column.title, scope="col", class_=column.kind)
 
 
 def fold(summary: str, content: Html) -> Html:

@@ -28,6 +28,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from pipeline import lanes, report
 from pipeline.errors import BadInput
 from pipeline.exported import Exported
 from pipeline.images import look_at_all
@@ -39,7 +40,7 @@ from pipeline.serving.rest import Refused
 MAX_BODY = 32 << 20  # bytes
 _MAX_CONNECTIONS = 64
 _PREDICT = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+))?:predict", re.IGNORECASE)
-_STATUS = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+))?", re.IGNORECASE)
+_STATUS = re.compile(r"/v1/models(?:/([^/:]+))?(?:/versions/(\d+))?", re.IGNORECASE)
 _METADATA = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+))?/metadata", re.IGNORECASE)
 _PICTURE = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF")
 
@@ -166,6 +167,7 @@ def run(app: Starlette, held: socket.socket) -> None:
 def _page() -> tuple[str, str]:
     """The page and the policy that forbids whatever it does not need."""
     text = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+    text = text.replace("/* pages.css */\n", report.STYLE.read_text(encoding="utf-8"))
     hashes = {}
     for element in ("script", "style"):
         inner = text.split(f"<{element}>", 1)[1].split(f"</{element}>", 1)[0]
@@ -195,14 +197,25 @@ async def _body(request: Request) -> bytes:
 
 
 def _model(held: Held, name: str, version: str | None) -> Exported:
-    model = held.current
+    model, version = held.current, _version(version)
     if name != held.name or (version is not None and version != version_of(model)):
         asked = f"Latest({name})" if version is None else f"Specific({name}, {version})"
         raise Refused(404, f"Servable not found for request: {asked}")
     return model
 
 
-def _status(held: Held, name: str, version: str | None) -> dict[str, Any]:
+def _version(asked: str | None) -> str | None:
+    if asked is None:
+        return None
+    if len(asked) > 19 or int(asked) >= 1 << 63:
+        raise Refused(400, f"Failed to convert version: {asked} to numeric.")
+    return str(int(asked))
+
+
+def _status(held: Held, name: str | None, version: str | None) -> dict[str, Any]:
+    if name is None:
+        raise Refused(400, "Missing model name in request.")
+    version = _version(version)
     if name != held.name:
         raise Refused(404, f"Could not find any versions of model {name}")
     status = held.status()
@@ -227,8 +240,7 @@ def _predict(model: Exported, body: bytes) -> dict[str, Any]:
         for key, spec in signature.structured_input_signature[1].items()
     }
     asked = rest.read(request, wanted)
-    if "image_bytes" in asked.inputs:
-        _check_pictures(asked.inputs["image_bytes"])
+    _check_pictures(asked.inputs)
     try:
         outputs = signature(**{key: tf.constant(array) for key, array in asked.inputs.items()})
     except (tf.errors.OpError, UnicodeDecodeError) as error:
@@ -240,11 +252,27 @@ def _predict(model: Exported, body: bytes) -> dict[str, Any]:
     return rest.answer({key: value.numpy() for key, value in outputs.items()}, asked.rows)
 
 
-def _check_pictures(images: np.ndarray) -> None:
+def _check_pictures(inputs: dict[str, np.ndarray]) -> None:
     """Refuse what TensorFlow should not be asked to decode; what passes goes to it as it came."""
-    for index, seen in enumerate(look_at_all(list(images.ravel()))):
+    for index, seen in enumerate(look_at_all(_pictures(inputs))):
         if seen.why:
             raise Refused(400, f"image {index} cannot be read: {seen.why}")
+
+
+def _pictures(inputs: dict[str, np.ndarray]) -> list[bytes]:
+    """The pictures of a request, in examples too; none where the signature will say what is wrong."""
+    import tensorflow as tf
+
+    from keras_cnns.training import examples
+
+    if "image_bytes" in inputs:
+        return list(inputs["image_bytes"].ravel())
+    if "examples" not in inputs:
+        return []
+    try:
+        return examples.images_of(tf.constant(inputs["examples"])).numpy().tolist()
+    except (tf.errors.OpError, UnicodeDecodeError):
+        return []
 
 
 def _hint(signature: str, inputs: dict[str, np.ndarray]) -> str:
@@ -259,14 +287,10 @@ def _hint(signature: str, inputs: dict[str, np.ndarray]) -> str:
 
 def _metadata(name: str, model: Exported) -> dict[str, Any]:
     """What TensorFlow Serving's metadata API answers: the signatures."""
-    from google.protobuf import json_format
     from tensorflow.core.protobuf import saved_model_pb2
 
     saved = saved_model_pb2.SavedModel.FromString((model.folder / "saved_model.pb").read_bytes())
-    signatures = {
-        key: json_format.MessageToDict(one, preserving_proto_field_name=True)
-        for key, one in saved.meta_graphs[0].signature_def.items()
-    }
+    signatures = {key: lanes.as_json(one) for key, one in saved.meta_graphs[0].signature_def.items()}
     spec = {"name": name, "signature_name": "", "version": version_of(model)}
     return {"model_spec": spec, "metadata": {"signature_def": {"signature_def": signatures}}}
 

@@ -9,11 +9,16 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+_LARGEST = float(np.finfo(np.float32).max)
+_EXACT = (1 << 24) - 1  # whole numbers up to here are float32, too
+_DEEPEST = 32  # lists in one another; NumPy has no more dimensions
 
 
 class Refused(Exception):
@@ -53,7 +58,7 @@ def parse(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise Refused(400, f"JSON Parse error: {error}") from None
     if not isinstance(request, dict):
-        raise Refused(400, f"JSON Value: {_short(request)} Is not object")
+        raise _unformed(request, "Is not object")
     return request
 
 
@@ -61,11 +66,7 @@ def signature_name(request: Mapping[str, Any]) -> str:
     """The signature that a request names, "serving_default" where it names none."""
     name = request.get("signature_name", "")
     if not isinstance(name, str):
-        raise Refused(
-            400,
-            f"JSON Value: {_short(request)} not formatted correctly. "
-            "'signature_name' key must be a string value.",
-        )
+        raise _unformed(request, "not formatted correctly. 'signature_name' key must be a string value.")
     return name or "serving_default"
 
 
@@ -80,12 +81,15 @@ def read(request: Mapping[str, Any], wanted: Mapping[str, Tensor]) -> Asked:
         Refused: It does not have what the signature takes; says what.
     """
     if "instances" in request and "inputs" in request:
-        raise Refused(
-            400,
-            f"JSON Value: {_short(request)} Not formatted correctly expecting only one of 'inputs' or "
-            "'instances' keys to exist",
+        raise _unformed(
+            request,
+            "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist ",
         )
     if "instances" in request:
+        if not isinstance(request["instances"], list):
+            raise _unformed(request, "Excepting 'instances' to be an list/array")
+        if not request["instances"]:
+            raise _unformed(request, "No values in 'instances' array")
         inputs = _rows(request["instances"], wanted)
     elif "inputs" in request:
         inputs = _columns(request["inputs"], wanted)
@@ -110,11 +114,7 @@ def answer(outputs: Mapping[str, np.ndarray], rows: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _rows(instances: Any, wanted: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
-    if not isinstance(instances, list):
-        raise Refused(400, f"JSON Value: {_short(instances)} Excepting 'instances' to be an list/array")
-    if not instances:
-        raise Refused(400, "JSON Value: [] No values in 'instances' array")
+def _rows(instances: list[Any], wanted: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     named = _is_named(instances[0])
     if not named and len(wanted) > 1:
         raise Refused(400, "instances is a plain list, but expecting list of objects as multiple input "
@@ -124,26 +124,36 @@ def _rows(instances: Any, wanted: Mapping[str, Tensor]) -> dict[str, np.ndarray]
         if _is_named(row) != named:
             what = "object but got list" if named else "value/list but got object"
             raise Refused(400, f"Expecting {what} at item {index} of input list")
-        given = row if named else {next(iter(wanted)): row}
-        if given.keys() != wanted.keys():
+        for name, value in (row if named else {next(iter(wanted)): row}).items():
+            try:
+                _add(value, name, wanted, columns)
+            except Refused as error:
+                key = f" key: {name}" if named else ""
+                raise Refused(
+                    400,
+                    f"Failed to process element: {index}{key} of 'instances' list. Error: "
+                    f"INVALID_ARGUMENT: {error}",
+                ) from None
+        if named and row.keys() != wanted.keys():
             raise Refused(
                 400,
                 f"Failed to process element: {index} of 'instances' list. JSON object: {_short(row)} "
                 f"keys must be equal to: {','.join(sorted(wanted))}",
             )
-        for name, value in given.items():
-            try:
-                columns[name].append(_array(value, wanted[name].string))
-            except Refused as error:
-                text = f"Failed to process element: {index} of 'instances' list. Error: {error}"
-                raise Refused(400, text) from None
-            if columns[name][-1].shape != columns[name][0].shape:
-                raise Refused(
-                    400,
-                    f"Failed to process element: {index} of 'instances' list. Error: Expecting shape "
-                    f"{_sizes(columns[name][0].shape)} but got: {_sizes(columns[name][-1].shape)}",
-                )
     return {name: np.stack(arrays) for name, arrays in columns.items()}
+
+
+def _add(value: Any, name: str, wanted: Mapping[str, Tensor], columns: dict[str, list[np.ndarray]]) -> None:
+    """Add a row's value to the rows before it."""
+    if name not in wanted:
+        raise Refused(400, f"JSON object: does not have named input: {name}")
+    array = _array(value, wanted[name].string)
+    columns[name].append(array)
+    first = columns[name][0]
+    if array.size != first.size:
+        raise Refused(400, f"Expecting tensor size: {first.size} but got: {array.size}")
+    if array.shape != first.shape:
+        raise Refused(400, f"Expecting shape {_sizes(first.shape)} but got: {_sizes(array.shape)}")
 
 
 def _columns(inputs: Any, wanted: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
@@ -160,54 +170,96 @@ def _columns(inputs: Any, wanted: Mapping[str, Tensor]) -> dict[str, np.ndarray]
 
 def _array(value: Any, string: bool) -> np.ndarray:
     """A value or nested lists of them, as float32 or as objects that are bytes."""
-    if string:
-        shape = _shape(value)
-        leaves = [_bytes(one) for one in _leaves(value, len(shape))]
-        array = np.empty(len(leaves), object)
-        array[:] = leaves
-        try:
-            return array.reshape(shape)
-        except ValueError:
-            raise Refused(400, "Encountered list at unexpected size") from None
+    if not string and (quick := _numbers(value)) is not None:
+        return quick
+    shape = _shape(value)
+    leaves = list(_leaves(value, shape, _bytes if string else _number))
+    array = np.empty(len(leaves), object if string else np.float32)
+    array[:] = leaves
+    return array.reshape(shape)
+
+
+def _numbers(value: Any) -> np.ndarray | None:
+    """Numbers in lists of equal lengths at once; None where one of them may be wrong."""
     try:
         array = np.asarray(value)
     except ValueError:  # lists of unequal lengths
-        raise Refused(400, "Encountered list at unexpected size") from None
+        return None
     if array.dtype.kind not in "iuf":
-        raise Refused(400, f"JSON Value: {_short(value)} is not of expected type: float")
+        return None
+    most = _LARGEST if array.dtype.kind == "f" else _EXACT
+    if (np.isfinite(array) & (np.abs(array) > most)).any():
+        return None
     return array.astype(np.float32)
 
 
 def _shape(value: Any) -> tuple[int, ...]:
-    shape = []
-    while isinstance(value, list):
+    shape: list[int] = []
+    while isinstance(value, list) and len(shape) < _DEEPEST:
         shape.append(len(value))
         value = value[0] if value else None
     return tuple(shape)
 
 
-def _leaves(value: Any, depth: int) -> list[Any]:
-    found = [value]
-    for level in range(depth):
-        if not all(isinstance(one, list) for one in found):
-            raise Refused(400, f"JSON Value found at incorrect level: {level} in the JSON DOM.")
-        found = [leaf for one in found for leaf in one]
-    return found
+def _leaves(value: Any, shape: tuple[int, ...], read: Callable[[Any], Any], level: int = 0) -> Iterator[Any]:
+    """The values in nested lists, which must all have the sizes of the first ones."""
+    if not isinstance(value, list):
+        if level != len(shape):
+            raise _unformed(
+                value,
+                f"found at incorrect level: {level + 1} in the JSON DOM. Expected at level: {len(shape)}",
+            )
+        yield read(value)
+        return
+    if level >= len(shape):
+        raise Refused(400, f"Encountered list at unexpected level: {level} expected < {len(shape)}")
+    if len(value) != shape[level]:
+        raise Refused(
+            400,
+            f"Encountered list at unexpected size: {len(value)} at level: {level} "
+            f"expected size: {shape[level]}",
+        )
+    for one in value:
+        yield from _leaves(one, shape, read, level + 1)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _of_another_type(value, "float")
+    most = _EXACT if isinstance(value, int) else _LARGEST
+    if abs(value) > most and abs(value) != math.inf:
+        raise Refused(400, f"Cannot convert JSON value: {_short(value)} to float without loss of precision.")
+    return float(value)
 
 
 def _bytes(value: Any) -> bytes:
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")
     if not _is_base64(value):
-        wrong = "not formatted correctly for base64 data" if isinstance(value, dict) else (
-            "is not of expected type: string"
-        )  # fmt: skip
-        raise Refused(400, f"JSON Value: {_short(value)} {wrong}")
+        if isinstance(value, dict):
+            raise _unformed(value, "not formatted correctly for base64 data")
+        raise _of_another_type(value, "string")
     text = value["b64"]
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise Refused(400, "Unable to base64 decode") from None
+
+
+def _unformed(value: Any, what: str) -> Refused:
+    return Refused(400, f"JSON Value: {_short(value)} {what}")
+
+
+def _of_another_type(value: Any, wanted: str) -> Refused:
+    return _unformed(value, f"Type: {_type_of(value)} is not of expected type: {wanted}")
+
+
+def _type_of(value: Any) -> str:
+    """JSON's name of a value's type, as RapidJSON has it."""
+    if isinstance(value, bool):
+        return str(value)
+    names = {"NoneType": "Null", "dict": "Object", "list": "Array", "str": "String"}
+    return names.get(type(value).__name__, "Number")
 
 
 def _is_base64(value: Any) -> bool:
