@@ -29,17 +29,19 @@ OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 _GPUS = "CUDA_VISIBLE_DEVICES"
 
 
-def run(config: Config, screen: Screen, command: str) -> tuple[dict[str, Any], int]:
-    """Run the whole line.
+def run(config: Config, screen: Screen, command: str, *, train: bool = True) -> tuple[dict[str, Any], int]:
+    """Run the line; without training as far as its gate, in the same folder and with the same cache.
 
     Args:
         config: What is asked for.
         screen: Where steps are drawn.
         command: The command as it was typed, for the report.
+        train: Whether to go on behind the gate.
 
     Returns:
-        The result, as `result.json` holds it, and the exit code: 0 pushed or unchanged, 1 not blessed or
-        failed, 2 bad input that a step found behind another, 130 interrupted.
+        The result, as `result.json` (`validation.json` without training) holds it, and the exit code: 0
+        pushed, unchanged or passed, 1 refused, not blessed or failed, 2 bad input that a step found behind
+        another, 130 interrupted.
 
     Raises:
         BadInput: Of a new run whose training was not done nothing is left behind, and an older one's folder
@@ -50,18 +52,17 @@ def run(config: Config, screen: Screen, command: str) -> tuple[dict[str, Any], i
     dataset = inspect(config)
     config = resolve(config, dataset)
     output = Path(str(config.output))
-    _check_models(Path(config.models))
+    if train:
+        _check_models(Path(config.models))
     with _run_folder(output) as fresh:
-        screen.header(
-            f"{dataset.title} · {dataset.images:,} images · {len(dataset.classes)} classes · "
-            f"{config.model} · {config.output}"
-        )
-        result, exit_code = _listen(config, dataset, output, screen)
+        what = [f"{dataset.title} · {dataset.images:,} images · {len(dataset.classes)} classes"]
+        screen.header(" · ".join([*what, *([config.model] if train else []), str(config.output)]))
+        result, exit_code = _listen(config, dataset, output, screen, train)
         done = [step["name"] for step in screen.steps]
         if exit_code == BAD_INPUT and not ("train" in done if fresh else done):
-            _forget(output, fresh)
+            if fresh:
+                shutil.rmtree(output, ignore_errors=True)
             raise BadInput(result["failed"])
-        (output / "run.toml").write_text(to_toml(config, code.versions()), encoding="utf-8")
         result = _complete(result, exit_code, config, dataset, screen) | {
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - began, 1),
@@ -69,51 +70,19 @@ def run(config: Config, screen: Screen, command: str) -> tuple[dict[str, Any], i
         }
         exit_code = FAILED if result["outcome"] == "not blessed" else exit_code
         result["sentence"] = result["sentence"].format(seconds=f"{result['seconds']:.0f} s")
+        if not train:
+            goal = "run" if result["outcome"] == "passed" else "validate"
+            result["next"] = shlex.join([python(), "-m", "pipeline", goal, *shlex.split(command)[4:]])
         text = json.dumps(result, indent=1, ensure_ascii=False)
-        (output / "result.json").write_text(text, encoding="utf-8")
-        result["report"] = str(report.write(output))
-    return result, exit_code
-
-
-def validate(config: Config, screen: Screen, command: str) -> tuple[dict[str, Any], int]:
-    """Run the line as far as the gate, in the folder and with the cache of a run with the same options.
-
-    Args:
-        config: What is asked for.
-        screen: Where steps are drawn.
-        command: The command as it was typed, for the report.
-
-    Returns:
-        The result, as `validation.json` holds it, and the exit code: 0 passed, 1 refused or failed, 130
-        interrupted.
-
-    Raises:
-        BadInput: Of a new folder nothing is left behind.
-    """
-    began, started = time.monotonic(), datetime.now(timezone.utc)
-    check(config)
-    dataset = inspect(config)
-    config = resolve(config, dataset)
-    output = Path(str(config.output))
-    with _run_folder(output) as fresh:
-        screen.header(
-            f"{dataset.title} · {dataset.images:,} images · {len(dataset.classes)} classes · {config.output}"
-        )
-        result, exit_code = _listen(config, dataset, output, screen, "validate")
-        if exit_code == BAD_INPUT:
-            _forget(output, fresh)
-            raise BadInput(result["failed"])
-        result = _complete(result, exit_code, config, dataset, screen) | {
-            "started": started.isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - began, 1),
-            "command": command,
-        }
-        result["sentence"] = result["sentence"].format(seconds=f"{result['seconds']:.0f} s")
-        text = json.dumps(result, indent=1, ensure_ascii=False)
-        (output / "validation.json").write_text(text, encoding="utf-8")
-        page = output / "validation.html"
-        page.write_text(report.render(result, output), encoding="utf-8")
-        result["report"] = str(page)
+        if train:
+            (output / "run.toml").write_text(to_toml(config, code.versions()), encoding="utf-8")
+            (output / "result.json").write_text(text, encoding="utf-8")
+            result["report"] = str(report.write(output))
+        else:
+            (output / "validation.json").write_text(text, encoding="utf-8")
+            page = output / "validation.html"
+            page.write_text(report.render(result, output), encoding="utf-8")
+            result["report"] = str(page)
     return result, exit_code
 
 
@@ -174,12 +143,6 @@ def _run_folder(output: Path) -> Iterator[bool]:
         yield fresh
 
 
-def _forget(output: Path, fresh: bool) -> None:
-    """Leave nothing of a run that could not begin; an earlier run's folder stays."""
-    if fresh:
-        shutil.rmtree(output, ignore_errors=True)
-
-
 def _check_models(models: Path) -> None:
     """Find out before the training whether there will be a place for the model."""
     place = models.absolute()
@@ -190,9 +153,9 @@ def _check_models(models: Path) -> None:
 
 
 def _listen(
-    config: Config, dataset: sources.Dataset, output: Path, screen: Screen, *goal: str
+    config: Config, dataset: sources.Dataset, output: Path, screen: Screen, train: bool
 ) -> tuple[dict[str, Any], int]:
-    """Start the working process and follow its events until it ends; the goal "validate" ends at the gate."""
+    """Start the working process and follow its events until it ends."""
     request = {
         "config": dataclasses.asdict(config), "dataset": dataclasses.asdict(dataset),
         "output": str(output.resolve()), "models": str((Path(config.models) / str(config.name)).resolve()),
@@ -201,7 +164,7 @@ def _listen(
     reads, writes = os.pipe()
     with (output / "log.txt").open("a", encoding="utf-8") as log, _interruptible():
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.line", str(writes), *goal],
+            [sys.executable, "-m", "pipeline.line", str(writes), *([] if train else ["validate"])],
             stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=[writes], text=True,
             env=_environment(), start_new_session=True,
         )  # fmt: skip

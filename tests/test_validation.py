@@ -276,7 +276,7 @@ def blessed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_validate_holds_data_against_the_last_blessed_run(blessed: Path) -> None:
     same = pipeline(blessed, "validate", "--data", "animals")
     assert same.code == 0, same.err
-    header, *steps, outcome = same.out.splitlines()
+    header, *steps, outcome, following = same.out.splitlines()
     assert header == "animals · 80 images · 2 classes · runs/animals-lenet5"
     assert [line[:12] for line in steps] == [
         " 1/5  exampl",
@@ -287,6 +287,8 @@ def test_validate_holds_data_against_the_last_blessed_run(blessed: Path) -> None
     ]
     assert all(line.endswith(" cached") for line in steps)
     assert outcome.startswith("the data passed in ")
+    assert following.startswith("next: ")
+    assert following.endswith(" -m pipeline run --data animals")
 
     kept = (blessed / "runs" / "animals-lenet5" / "result.json").read_text()
     shutil.move(blessed / "animals", blessed / "original")
@@ -296,6 +298,7 @@ def test_validate_holds_data_against_the_last_blessed_run(blessed: Path) -> None
     assert "warning · brightness: brightness moved: 178 of 255 on average" in changed.out
     assert "the data was refused, 1 error:\n  new-class: new class bird (16 images), not in" in changed.out
     assert "if that is wanted: --accept new-class" in changed.out
+    assert changed.out.splitlines()[-1].endswith(" -m pipeline validate --data animals")
     assert "Traceback" not in changed.out + changed.err
     folder = blessed / "runs" / "animals-lenet5"
     found = json.loads((folder / "validation.json").read_text())

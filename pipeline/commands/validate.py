@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
-import shlex
-import sys
-from typing import Any
 
-from pipeline.commands import _options
+from pipeline.commands import _line
 
 SUMMARY = "look at the data as a run does, without training"
 DESCRIPTION = (
@@ -16,38 +12,11 @@ DESCRIPTION = (
     "Exit code 0: the data passed; 1: it was refused."
 )
 
-
-def options(parser: argparse.ArgumentParser) -> None:
-    """What can be given: what `run` takes, so that both look at the same data in the same folder."""
-    _options.add_config(parser)
-    parser.add_argument("--quiet", action="store_true", help="print the outcome only")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else")
+options = _line.options
 
 
 def execute(given: argparse.Namespace) -> int:
-    """Run the line to its gate and say what was found."""
-    from rich.console import Console
-
-    from pipeline import run
-    from pipeline.console import Screen
+    """Run the line to its gate."""
     from pipeline.steps import VALIDATION
 
-    screen = Screen(Console(), silent=given.quiet or given.json, names=VALIDATION)
-    typed = sys.argv[1:]
-    result, code = run.validate(
-        _options.config_of(given), screen, shlex.join(["python", "-m", "pipeline", *typed])
-    )
-    if given.json:
-        print(json.dumps(result, ensure_ascii=False))
-    else:
-        _say(result)
-    return code
-
-
-def _say(result: dict[str, Any]) -> None:
-    for one in result.get("validation", {}).get("anomalies", []):
-        if one["severity"] != "error":  # errors stand in the sentence
-            print(f"{one['severity']} · {one['name']}: {one['what']}")
-    print(f"{result['sentence']}     report {result['report']}")
-    if result["outcome"] == "failed":
-        print(f"log: {result['output']}/log.txt")
+    return _line.execute(given, VALIDATION, train=False)
