@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from pipeline.commands import _options
+from pipeline.errors import printable
 
 SUMMARY = "train, validate and push a model"
 DESCRIPTION = "Train a network on images, validate it, and push it if it is good enough."
@@ -38,7 +39,7 @@ def execute(given: argparse.Namespace) -> int:
 
 
 def _say(result: dict[str, Any]) -> None:
-    print(f"{result['sentence']}     report {result['report']}")
+    print(f"{printable(result['sentence'], keep=chr(10))}     report {result['report']}")
     if result["outcome"] == "failed":
         print(f"log: {result['output']}/log.txt")
     print(f"next: {result['next']}")

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from pipeline.commands import _options
+from pipeline.errors import printable
 
 SUMMARY = "look at the data as a run does, without training"
 DESCRIPTION = (
@@ -47,7 +48,7 @@ def execute(given: argparse.Namespace) -> int:
 def _say(result: dict[str, Any]) -> None:
     for one in result.get("validation", {}).get("anomalies", []):
         if one["severity"] != "error":  # errors stand in the sentence
-            print(f"{one['severity']} · {one['name']}: {one['what']}")
-    print(f"{result['sentence']}     report {result['report']}")
+            print(f"{one['severity']} · {one['name']}: {printable(one['what'], keep=chr(10))}")
+    print(f"{printable(result['sentence'], keep=chr(10))}     report {result['report']}")
     if result["outcome"] == "failed":
         print(f"log: {result['output']}/log.txt")
