@@ -42,8 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BadInput as error:
         if getattr(given, "json", False):
             print(json.dumps({"outcome": "bad input", "sentence": str(error)}, ensure_ascii=False))
-        lines = map(printable, str(error).split("\n"))
-        print("python -m pipeline: " + "\n".join(lines), file=sys.stderr)
+        print(f"python -m pipeline: {printable(str(error), keep=chr(10))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

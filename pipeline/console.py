@@ -13,6 +13,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.errors import printable
 from pipeline.steps import STEPS
 
 _NAMES = list(STEPS.values())
@@ -44,7 +45,7 @@ class Screen:
     def header(self, text: str) -> None:
         """The run's first line."""
         if not self._silent:
-            self._console.print(Text(text, style="bold"), soft_wrap=True)
+            self._console.print(Text(printable(text), style="bold"), soft_wrap=True)
 
     def waits(self, text: str) -> None:
         """Something lasts before the first step."""
@@ -114,7 +115,7 @@ class Screen:
         self.close()
         if self._silent:
             return
-        left = f"{self._label(step)}{detail}"
+        left = f"{self._label(step)}{printable(detail)}"
         width = min(self._console.width, _WIDTH) if self._console.is_terminal else _WIDTH
         gap = max(2, width - len(left) - len(right))
         line = Text(left)

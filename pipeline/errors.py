@@ -11,6 +11,11 @@ class Stopped(Exception):
     """The line stopped itself, for example at the gate; its text says why (exit code 1)."""
 
 
-def printable(text: str) -> str:
-    """A name as a terminal may show it: what moves its cursor, or is no text, becomes its number."""
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+def printable(text: str, keep: str = "") -> str:
+    """A text as a terminal may show it: what moves its cursor, or is no text, becomes its number.
+
+    Args:
+        text: A name that somebody else gave, or a sentence with such names.
+        keep: Characters that stay nevertheless, such as the ends of lines.
+    """
+    return "".join(one if one.isprintable() or one in keep else repr(one)[1:-1] for one in text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from pathlib import Path
 
@@ -171,3 +173,33 @@ def test_labels_out_of_range_are_refused(tmp_path: Path) -> None:
     dataset = sources.inspect(config)
     with pytest.raises(BadInput, match=r"label 7 of train/0000002 is out of range; 2 classes have .* 0 to 1"):
         example_gen.write(config, dataset, tmp_path / "out")
+
+
+def test_names_of_others_move_no_cursor(tmp_path: Path) -> None:
+    """Files and folders whose names would colour the terminal, or clear it."""
+    from PIL import Image
+    from rich.console import Console
+
+    from pipeline.commands.run import _say
+    from pipeline.console import Screen
+
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        for index in range(10):
+            Image.new("RGB", (8, 8), (index, 0, 0)).save(tmp_path / "pets" / name / f"{index}.png")
+    (tmp_path / "pets" / "cat" / "\x1b[31mred.png").write_text("no picture")
+    refused = pipeline(tmp_path, "validate", "--data", "pets")
+    assert refused.code == 2
+    assert "\x1b" not in refused.out + refused.err
+    assert "\n  cat/\\x1b[31mred.png: not an image\n" in refused.err
+
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        screen = Screen(Console(file=told))
+        screen.header("pets \x1b[2J")
+        screen.ends("examples", "pets \x1b[2J", 1.0, cached=False)
+        sentence = "not blessed: accuracy 0.1 of origin \x1b[2J is low\n  a second line"
+        _say({"sentence": sentence, "report": "", "outcome": "not blessed", "next": ""})
+    assert "\x1b" not in told.getvalue()
+    assert told.getvalue().count("\\x1b[2J") == 3
+    assert "\n  a second line" in told.getvalue()

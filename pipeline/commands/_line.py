@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.commands import _options
+from pipeline.errors import printable
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +40,8 @@ def execute(given: argparse.Namespace, names: Sequence[str], train: bool) -> int
 def _say(result: dict[str, Any]) -> None:
     for one in result.get("validation", {}).get("anomalies", []):
         if one["severity"] != "error":  # errors stand in the sentence
-            print(f"{one['severity']} · {one['name']}: {one['what']}")
-    print(f"{result['sentence']}     report {result['report']}")
+            print(f"{one['severity']} · {one['name']}: {printable(one['what'], keep=chr(10))}")
+    print(f"{printable(result['sentence'], keep=chr(10))}     report {result['report']}")
     if result["outcome"] == "failed":
         print(f"log: {result['output']}/log.txt")
     if "next" in result:
