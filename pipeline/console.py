@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +33,7 @@ class Screen:
         self._live: Live | None = None
         self.steps: list[dict[str, Any]] = []
         self._running: str | None = None
+        self._began = 0.0
 
     @property
     def running(self) -> str | None:
@@ -49,7 +51,7 @@ class Screen:
 
     def starts(self, step: str) -> None:
         """A step began."""
-        self._running = step
+        self._running, self._began = step, time.monotonic()
         self._draw(self._moving(step, Text("…")))
 
     def goes_on(self, facts: dict[str, Any]) -> None:
@@ -76,8 +78,9 @@ class Screen:
     def fails(self) -> None:
         """The running step failed; the reason is told at the end."""
         if self._running:
-            self._note(self._running, "", 0.0, False, "failed")
-            self._line(self._running, "failed", "")
+            seconds = time.monotonic() - self._began
+            self._note(self._running, "", seconds, False, "failed")
+            self._line(self._running, "failed", f"{seconds:.1f} s")
         self._running = None
         self.close()
 
@@ -91,7 +94,7 @@ class Screen:
         """The steps for the report, those too that were not reached."""
         reached = {one["name"] for one in self.steps}
         rest = [
-            {"number": self._names.index(name) + 1, "name": name, "detail": "", "seconds": 0.0,
+            {"number": self._names.index(name) + 1, "name": name, "detail": "", "seconds": None,
              "cached": False, "state": "not run"}
             for name in self._names
             if name not in reached
