@@ -35,7 +35,7 @@ class Screen:
         self._live: Live | None = None
         self.steps: list[dict[str, Any]] = []
         self._running: str | None = None
-        self._told = 0.0
+        self._began = self._told = 0.0
 
     @property
     def running(self) -> str | None:
@@ -53,7 +53,8 @@ class Screen:
 
     def starts(self, step: str) -> None:
         """A step began."""
-        self._running, self._told = step, time.monotonic()
+        self._running = step
+        self._began = self._told = time.monotonic()
         self._draw(self._moving(step, Text("…")))
 
     def goes_on(self, facts: dict[str, Any]) -> None:
@@ -83,8 +84,9 @@ class Screen:
     def fails(self) -> None:
         """The running step failed; the reason is told at the end."""
         if self._running:
-            self._note(self._running, "", 0.0, False, "failed")
-            self._line(self._running, "failed", "")
+            seconds = time.monotonic() - self._began
+            self._note(self._running, "", seconds, False, "failed")
+            self._line(self._running, "failed", f"{seconds:.1f} s")
         self._running = None
         self.close()
 
@@ -98,7 +100,7 @@ class Screen:
         """The steps for the report, those too that were not reached."""
         reached = {one["name"] for one in self.steps}
         rest = [
-            {"number": self._names.index(name) + 1, "name": name, "detail": "", "seconds": 0.0,
+            {"number": self._names.index(name) + 1, "name": name, "detail": "", "seconds": None,
              "cached": False, "state": "not run"}
             for name in self._names
             if name not in reached

@@ -1,8 +1,9 @@
-"""What a person sees of a running line: in a terminal it moves, in a log it is a line now and again."""
+"""What a person sees of a running line, in a terminal and in a log, and what is kept of it for the report."""
 
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 from rich.console import Console
@@ -46,3 +47,20 @@ def test_a_terminal_moves() -> None:
     screen.goes_on(EPOCH)
     screen.close()
     assert "epoch 3/30 · accuracy 0.500" in text.getvalue()
+
+
+def test_a_step_that_fails_took_its_time_and_the_rest_took_none() -> None:
+    drawn = io.StringIO()
+    screen = console.Screen(Console(file=drawn), names=("examples", "train", "push"))
+    screen.starts("examples")
+    screen.ends("examples", "3 shards", 1.25, cached=False)
+    screen.starts("train")
+    time.sleep(0.2)
+    screen.fails()
+    seconds = [step["seconds"] for step in screen.all_steps()]
+    assert [step["state"] for step in screen.all_steps()] == ["done", "failed", "not run"]
+    assert seconds[0] == 1.25
+    assert 0.2 <= seconds[1] < 5
+    assert seconds[2] is None
+    lines = [" ".join(line.split()) for line in drawn.getvalue().splitlines()]
+    assert lines == ["1/3 examples 3 shards 1.2 s", f"2/3 train failed {seconds[1]:.1f} s"]

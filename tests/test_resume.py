@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -55,6 +56,27 @@ def test_a_killed_training_ends_as_an_unbroken_one(recipe: str, tmp_path: Path) 
     assert (want["resumed"], got["resumed"]) == (0, KILLS - 1)
     assert got["rows"] == want["rows"]
     assert got["kept"] == want["kept"]
+    assert all(np.array_equal(one, other) for one, other in zip(weights, others, strict=True))
+
+
+@pytest.mark.slow
+def test_a_training_that_is_killed_again_and_again_ends_as_an_unbroken_one(tmp_path: Path) -> None:
+    """SIGKILL at random moments, while a state is written too, until it gets through."""
+    whole = start("modern", tmp_path / "whole")
+    whole.communicate(timeout=300)
+    dice = random.Random(3)
+    for _ in range(5):
+        process = start("modern", tmp_path / "killed")
+        assert process.stdout is not None
+        process.stdout.readline()  # it trains
+        time.sleep(dice.uniform(0, 0.5))
+        process.kill()
+        process.communicate()
+    last = start("modern", tmp_path / "killed")
+    last.communicate(timeout=300)
+    assert last.returncode == 0
+    (want, weights), (got, others) = result(tmp_path / "whole"), result(tmp_path / "killed")
+    assert (got["rows"], got["kept"]) == (want["rows"], want["kept"])
     assert all(np.array_equal(one, other) for one, other in zip(weights, others, strict=True))
 
 

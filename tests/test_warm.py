@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from lines import Ran, pipeline
 
 from pipeline import config, graph, warm
 from pipeline.config import Config
@@ -42,6 +44,17 @@ def test_latest_is_the_version_that_is_served(tmp_path: Path) -> None:
     found = resolve(asked(tmp_path), DATA)
     assert found.warm_start == str(newest.parent / "9" / "model.keras"), "rolled back"
     assert resolve(found, DATA) == found, "run.toml repeats the run"
+
+
+def test_a_run_goes_on_from_the_last_blessed_model(home: Path, main_job: Ran, tmp_path: Path) -> None:
+    shutil.copytree(home / "models" / "digits-lenet5" / "1", tmp_path / "models" / "digits-lenet5" / "1")
+    words = ("--epochs", 1, "--learning-rate", 1e-5, "--max-drop", 1, "--json")
+    made = pipeline(tmp_path, "run", "--warm-start", "latest", *words).json
+    assert made["outcome"] == "pushed"
+    assert made["pushed"] == "models/digits-lenet5/2"
+    assert made["config"]["warm_start"].endswith("models/digits-lenet5/1/model.keras")
+    assert made["training"]["history"][0]["val_accuracy"] > 0.95, "after one epoch of tiny steps"
+    assert (tmp_path / "models" / "digits-lenet5" / "2" / "saved_model.pb").is_file()
 
 
 @pytest.mark.parametrize(
