@@ -25,7 +25,7 @@ from pipeline.errors import BadInput
 from pipeline.images import Look, look_at_all
 from pipeline.progress import report
 
-SHARDS = {"train": 4, "test": 1}
+SHARDS = {"train": 4, "val": 1, "test": 1}  # of each part that is there
 FACTS = (
     "dataset.json"  # beside the splits: counts, sizes, formats and samples, for people and for the Trainer
 )
@@ -55,7 +55,7 @@ class Executor(base_executor.BaseExecutor):
             **{**found, "classes": tuple(found["classes"]), "splits": tuple(found["splits"])}
         )
         artifact = artifact_utils.get_single_instance(output_dict["examples"])
-        artifact.split_names = artifact_utils.encode_split_names(list(SHARDS))
+        artifact.split_names = artifact_utils.encode_split_names(list(sources.parts(config, dataset)))
         facts = write(config, dataset, Path(artifact.uri))
         (Path(artifact.uri) / FACTS).write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
 
@@ -105,6 +105,7 @@ class _Tally:
     samples: list[dict[str, str]] = dataclasses.field(default_factory=list)
     first: dict[bytes, tuple[str, int, str]] = dataclasses.field(default_factory=dict)
     same: _Same = dataclasses.field(default_factory=lambda: _Same())
+    sides: dict[bytes, set[str]] = dataclasses.field(default_factory=dict)  # of pictures that are there twice
 
 
 @dataclasses.dataclass
@@ -112,13 +113,13 @@ class _Same:
     """Pictures with the same bytes as an earlier one.
 
     Attributes:
-        across_splits: How many are in another split of the data's own.
+        across: How many are in two parts of the data's own, for each two.
         moved: How many changed sides in our split, to where the earlier one is.
         across_classes: How many have another class.
         pairs: The first of all those, with the earlier one.
     """
 
-    across_splits: int = 0
+    across: collections.Counter[tuple[str, ...]] = dataclasses.field(default_factory=collections.Counter)
     moved: int = 0
     across_classes: int = 0
     pairs: list[list[str]] = dataclasses.field(default_factory=list)
@@ -127,7 +128,7 @@ class _Same:
 def write(
     config: Config, dataset: sources.Dataset, folder: Path, workers: int | None = None
 ) -> dict[str, Any]:
-    """Write the shards of both splits and a few sample pictures below a folder.
+    """Write the shards of each split and a few sample pictures below a folder.
 
     Args:
         config: What the source's `read` looks at, and `max_bad_images`.
@@ -144,18 +145,21 @@ def write(
     from keras_cnns.training.examples import Record, to_example
 
     stored = TFRecordOptions(compression_type="GZIP", compression_level=0)  # images are compressed already
-    tally = _Tally({split: [0] * len(dataset.classes) for split in SHARDS}, dict.fromkeys(SHARDS, 0))
+    parts = sources.parts(config, dataset)
+    free = _free(config, dataset)
+    tally = _Tally({split: [0] * len(dataset.classes) for split in parts}, dict.fromkeys(parts, 0))
     shards: dict[str, list[Any]] = {}
     (folder / "samples").mkdir(parents=True, exist_ok=True)
     try:
-        for split, count in SHARDS.items():
+        for split in parts:
+            count = SHARDS[split]
             (folder / f"Split-{split}").mkdir(parents=True, exist_ok=True)
             names = [f"data_tfrecord-{index:05d}-of-{count:05d}.gz" for index in range(count)]
             shards[split] = [TFRecordWriter(str(folder / f"Split-{split}" / name), stored) for name in names]
         for wanted, image, look, digest in _looked_at(sources.read(config, dataset), workers):
             if not _accepted(config, dataset, image, look, tally):
                 continue
-            split = _side(wanted, image, digest, tally, ours=not dataset.splits)
+            split = _side(wanted, image, digest, tally, free)
             label = dataset.classes[image.label]
             record = Record(
                 look.data, image.label, label, image.source,
@@ -251,7 +255,14 @@ def _accepted(
     return True
 
 
-def _side(split: str, image: sources.Image, digest: bytes, tally: _Tally, ours: bool) -> str:
+def _free(config: Config, dataset: sources.Dataset) -> tuple[str, ...]:
+    """The parts that we have divided ourselves, between which a picture may be moved."""
+    if not dataset.splits:
+        return tuple(SHARDS)
+    return ("train", "val") if config.val_share else ()
+
+
+def _side(split: str, image: sources.Image, digest: bytes, tally: _Tally, free: tuple[str, ...]) -> str:
     """The split that an image goes to: in our own, pictures with the same bytes stay together."""
     there, label, source = tally.first.setdefault(digest, (split, image.label, image.source))
     if there == split and label == image.label:
@@ -260,11 +271,12 @@ def _side(split: str, image: sources.Image, digest: bytes, tally: _Tally, ours: 
     same.across_classes += label != image.label
     if len(same.pairs) < _NAMED:
         same.pairs.append([source, image.source])
-    if there == split or not ours:
-        same.across_splits += there != split
-        return split
-    same.moved += 1
-    return there
+    sides = tally.sides.setdefault(digest, {there})
+    side = next((one for one in free if one in sides), split) if split in free else split
+    sides.add(side)
+    same.moved += side != split
+    same.across.update(tuple(part for part in SHARDS if part in (one, side)) for one in sides - {side})
+    return side
 
 
 def _keep_sample(
@@ -307,7 +319,10 @@ def facts_of(examples: types.Artifact) -> dict[str, Any]:
 def _remarks(same: _Same, unused: str) -> list[str]:
     """What a person should know of the data: the same picture in two places, a part that is not used."""
     said = {
-        "{} in train and test alike": same.across_splits,
+        **{
+            f"{{}} in {one} and {other} alike": same.across[one, other]
+            for one, other in itertools.combinations(SHARDS, 2)
+        },
         "{} moved to the split of the same picture": same.moved,
         "{} with the same bytes as one of another class": same.across_classes,
     }
