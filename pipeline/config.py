@@ -101,7 +101,10 @@ class Config:
     )  # fmt: skip
     max_bad_images: int = _option(0, "unreadable images to leave out before the run is refused", "N", 0)
     beam_runner: str = _option(
-        "FnApiRunner", "Beam's runner for statistics and evaluation, and its options", "RUNNER"
+        "FnApiRunner",
+        "Beam's runner for reading, statistics and evaluation, and its options; a process pool on one "
+        "machine: 'DirectRunner --direct_running_mode=multi_processing --direct_num_workers=N'",
+        "RUNNER",
     )
     seed: int = _option(0, "of the split, the weights and the order", "N", 0)
     schema: str | None = _option(

@@ -324,6 +324,10 @@ def test_a_share_of_a_tfds_set_is_kept_apart(prepared: Path) -> None:
     assert [image.label for part, image in found if part == "val"].count(0) == 2
     assert [part for part, _ in found].count("val") == 6
     assert found == of_tfds(prepared, "shapes", **asked)[1]
+    config = Config(data="shapes", data_dir=str(prepared), **asked)
+    dataset = sources.inspect(config)
+    ranges = [sources.read(config, dataset, start, start + 8) for start in range(0, 40, 8)]
+    assert [one for some in ranges for one in some] == found
     assert found != of_tfds(prepared, "shapes", **asked, seed=1)[1]
 
 
