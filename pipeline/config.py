@@ -50,6 +50,9 @@ class Config:
     )
     data_dir: str | None = _option(None, "folder that holds prepared TFDS data sets", "FOLDER")
     train_split: str | None = _option(None, "part of a TFDS data set to train on: train[:80%%]", "SPLIT")
+    val_split: str | None = _option(
+        None, "part of it to choose by during training (default: validation, beside a test)", "SPLIT"
+    )
     test_split: str | None = _option(None, "part of it to evaluate on: train[80%%:] (default: test)", "SPLIT")
     model: str = _option("lenet5", "network, a name that `python -m keras_cnns list` shows", "NAME")
     recipe: str = _option("paper", "how it is trained: paper, as its own, or modern, as today", "NAME")
@@ -60,7 +63,9 @@ class Config:
         None, "may pictures be mirrored, yes or no (default: no for digits, else as the recipe does)",
         "WORD",
     )  # fmt: skip
-    patience: int = _option(0, "epochs without a better test loss that end the training, 0 for none", "N", 0)
+    patience: int = _option(
+        0, "epochs without a better loss on val, or test, that end the training, 0 for none", "N", 0
+    )
     weights: str | None = _option(
         None, "exported weights: last, or best by loss or accuracy (default: last, or loss with --patience)",
         "WHICH",
@@ -81,6 +86,10 @@ class Config:
     test_share: float = _option(
         0.2, "share held out for evaluation where the data has no test part", "SHARE", 0
     )
+    val_share: float = _option(
+        0.0, "share of the training images to choose by, where the data has no val part, 0 for none", "SHARE",
+        0,
+    )  # fmt: skip
     min_accuracy: float | None = _option(
         None, "accuracy that blesses a model (default: 0.95 for digits, 0.98 for mnist, or above guessing)",
         "SHARE", 0,
@@ -92,7 +101,10 @@ class Config:
     )  # fmt: skip
     max_bad_images: int = _option(0, "unreadable images to leave out before the run is refused", "N", 0)
     beam_runner: str = _option(
-        "FnApiRunner", "Beam's runner for statistics and evaluation, and its options", "RUNNER"
+        "FnApiRunner",
+        "Beam's runner for reading, statistics and evaluation, and its options; a process pool on one "
+        "machine: 'DirectRunner --direct_running_mode=multi_processing --direct_num_workers=N'",
+        "RUNNER",
     )
     seed: int = _option(0, "of the split, the weights and the order", "N", 0)
     schema: str | None = _option(
@@ -166,6 +178,8 @@ def check(config: Config) -> None:
             raise BadInput(f"{option_name(key)} is a share between 0 and 1, not {value}")
     if not 0 < config.test_share < 1:
         raise BadInput(f"--test-share must lie between 0 and 1, not {config.test_share}")
+    if config.val_share >= 1:
+        raise BadInput(f"--val-share must be below 1, not {config.val_share}")
     if config.learning_rate is not None and not 0 < config.learning_rate < math.inf:
         raise BadInput(f"--learning-rate must be above 0, not {config.learning_rate}")
     if config.seed >= 2**32:

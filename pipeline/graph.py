@@ -31,10 +31,13 @@ from pipeline.components.statistics_gen import StatisticsGen
 from pipeline.components.validator import Validator
 from pipeline.config import Config
 from pipeline.evaluation import eval_config
-from pipeline.sources import Dataset
+from pipeline.sources import Dataset, parts
 
 # What ExampleGen looks at; the other options leave its examples in the cache.
-_DATA_OPTIONS = ("data", "data_dir", "train_split", "test_split", "test_share", "max_bad_images", "seed")
+_DATA_OPTIONS = (
+    "data", "data_dir", "train_split", "val_split", "test_split", "test_share", "val_share", "max_bad_images",
+    "seed",
+)  # fmt: skip
 _DATA_CODE = (
     "pipeline/sources", "pipeline/images.py", "pipeline/components/example_gen.py",
     "pipeline/components/statistics_gen.py", "keras_cnns/training/examples.py",
@@ -124,7 +127,7 @@ def _behind_the_gate(
         run_fn="pipeline.trainer.run_fn",
         examples=examples.outputs["examples"],
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
-        eval_args=trainer_pb2.EvalArgs(splits=["test"]),
+        eval_args=trainer_pb2.EvalArgs(splits=["val" if "val" in parts(config, dataset) else "test"]),
         custom_config=_trainer_config(config, dataset, place),
     )
     trainer.add_upstream_node(gate)

@@ -26,6 +26,7 @@ from pipeline.steps import STEPS
 
 _NOT_WORK = ("ExampleValidator", "Gate", "Pusher")  # of these, only a push makes a run that did something
 _SHOWN = 256  # pixels of a picture's longer side; even noise is small enough then
+_CHOSEN_ON_TEST = "the best epoch was chosen on the test part; --val-share 0.1 keeps one apart"
 _DONE = (proto.Execution.COMPLETE, proto.Execution.CACHED)
 
 
@@ -80,7 +81,7 @@ class Teller:
             (samples / file.name).write_bytes(_for_people(file.read_bytes()))
         self._result["dataset"] = facts
         parts = [f"{part['count']:,} {name}" for name, part in facts["splits"].items()]
-        parts.append(f"{sum(example_gen.SHARDS.values())} shards")
+        parts.append(f"{sum(example_gen.SHARDS[part] for part in facts['splits'])} shards")
         if facts["bad"]:
             parts.append(f"{len(facts['bad'])} unreadable left out")
         parts += facts["remarks"]
@@ -88,7 +89,7 @@ class Teller:
 
     def _statistics(self) -> str:
         splits = artifact_utils.decode_split_names(self._artifacts["StatisticsGen"]["statistics"].split_names)
-        return f"classes, sizes, colours and brightness of {' and '.join(splits)}"
+        return f"classes, sizes, colours and brightness of {', '.join(splits[:-1])} and {splits[-1]}"
 
     def _schema(self) -> str:
         artifact = self._artifacts["SchemaGen"]["schema"]
@@ -122,10 +123,14 @@ class Teller:
         folder = Path(self._artifacts["Trainer"]["model_run"].uri)
         facts = json.loads((folder / "training.json").read_text(encoding="utf-8"))
         recipe = {"model": self._config.model, **vars(self._config.training)}
-        self._result["training"] = {**facts, "recipe": recipe}
+        part = "val" if "val" in self._result["dataset"]["splits"] else "test"
+        chosen = part == "test" and self._config.weights != "last"
+        remarks = [_CHOSEN_ON_TEST] if chosen else []
+        self._result["training"] = {**facts, "recipe": recipe, "measured_on": part, "remarks": remarks}
         last = facts["history"][-1]
         epochs = len(facts["history"])
-        return f"epoch {epochs}/{self._config.epochs} · accuracy {last['accuracy']:.3f}"
+        text = f"epoch {epochs}/{self._config.epochs} · accuracy {last['accuracy']:.3f}"
+        return " · ".join([text, *remarks])
 
     def _evaluate(self) -> str:
         made = self._artifacts["Evaluator"]

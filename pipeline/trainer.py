@@ -22,17 +22,21 @@ def run_fn(fn_args: Any) -> None:
         RuntimeError: The training failed; the text says why.
     """
     given = fn_args.custom_config
-    train_files, test_files = _files(fn_args.train_files), _files(fn_args.eval_files)
-    facts = json.loads((Path(train_files[0]).parents[1] / FACTS).read_text(encoding="utf-8"))
+    train_files, measured_files = _files(fn_args.train_files), _files(fn_args.eval_files)
+    examples = Path(train_files[0]).parents[1]
+    facts = json.loads((examples / FACTS).read_text(encoding="utf-8"))
+    measured = Path(measured_files[0]).parent.name.removeprefix("Split-")  # "val" where there is one
     task = {
         "model": given["model"], "labels": facts["classes"], "seed": given["seed"],
         "train_files": train_files, "train_count": facts["splits"]["train"]["count"],
-        "test_files": test_files, "test_count": facts["splits"]["test"]["count"],
+        "measured_files": measured_files, "measured_count": facts["splits"][measured]["count"],
         "preprocess": given["preprocess"], "recipe": given["recipe"], "options": given["options"],
     }  # fmt: skip
     key = _key(task, given["code"] + given["warm_start"])
     request = {
         "task": task,
+        "test_files": _files([str(examples / "Split-test" / "*")]),
+        "test_count": facts["splits"]["test"]["count"],
         "export_to": fn_args.serving_model_dir,
         "run_folder": fn_args.model_run_dir,
         "checkpoints": str(Path(given["checkpoints"]) / key),

@@ -54,6 +54,7 @@ class Comparison:
         schema: The schema.
         given: Whether the schema is a user's, whose classes then are the ones expected.
         before: Training part of the last blessed run, None where there is none.
+        val: Of the val part, None where there is none.
     """
 
     train: Statistics
@@ -61,6 +62,12 @@ class Comparison:
     schema: schema_pb2.Schema
     given: bool
     before: Statistics | None
+    val: Statistics | None = None
+
+    @property
+    def held_out(self) -> dict[str, Statistics]:
+        """The parts that are not trained on."""
+        return {"test": self.test} | ({} if self.val is None else {"val": self.val})
 
     def anomalies(self) -> dict[str, anomalies_pb2.Anomalies]:
         """What TFDV says of each part."""
@@ -69,7 +76,7 @@ class Comparison:
             "train": tfdv.validate_statistics(
                 self.train, self.schema, previous_statistics=before, serving_statistics=self.test
             ),
-            "test": tfdv.validate_statistics(self.test, self.schema),
+            **{part: tfdv.validate_statistics(one, self.schema) for part, one in self.held_out.items()},
         }
 
 
@@ -104,14 +111,14 @@ def findings(held: Comparison, anomalies: dict[str, anomalies_pb2.Anomalies]) ->
     """
     drift, skew = _moved(anomalies["train"], "drift"), _moved(anomalies["train"], "skew")
     found = [*_classes(held), *_colours(held, drift), *_balance(held, drift)]
-    found += [*_pictures(held, drift), *_skew(held, skew)]
+    found += [*_pictures(held, drift), *_skew(held, skew), *_val(held)]
     found += _others(anomalies, {one.feature for one in found})
     return sorted(found, key=lambda one: one.severity)
 
 
 def _classes(held: Comparison) -> Iterator[Finding]:
     """New and missing classes, against the user's schema or else the last blessed run."""
-    train, test = counts_of(held.train, LABEL_TEXT), counts_of(held.test, LABEL_TEXT)
+    train = counts_of(held.train, LABEL_TEXT)
     domain = set(_domain(held.schema, LABEL_TEXT))
     if held.given and domain:
         expected, where = domain, "in the schema"
@@ -121,13 +128,15 @@ def _classes(held: Comparison) -> Iterator[Finding]:
     if new := [name for name in sorted(train) if name not in expected]:
         named = _listed([f"{name} ({_images(train[name])})" for name in new])
         yield Finding("new-class", LABEL_TEXT, f"{_some('new class', new)} {named}, not {where}")
-    if unseen := [name for name in sorted(test) if name not in train and name not in new]:
-        named = _listed([f"{name} ({_images(test[name])})" for name in unseen])
-        yield Finding(
-            "new-class",
-            LABEL_TEXT,
-            f"{_some('class', unseen)} {named} in the test part, not in the training part",
-        )
+    for part, statistics in held.held_out.items():
+        counts = counts_of(statistics, LABEL_TEXT)
+        if unseen := [name for name in sorted(counts) if name not in train and name not in new]:
+            named = _listed([f"{name} ({_images(counts[name])})" for name in unseen])
+            yield Finding(
+                "new-class",
+                LABEL_TEXT,
+                f"{_some('class', unseen)} {named} in the {part} part, not in the training part",
+            )
     if missing := [name for name in sorted(expected) if name not in train]:
         named = f"{_some('missing class', missing)} {_listed(missing)}"
         yield Finding("missing-class", LABEL_TEXT, f"{named}: no image in the training part, but {where}")
@@ -211,6 +220,15 @@ def _skew(held: Comparison, skew: dict[str, Moved]) -> Iterator[Finding]:
         if name in skew:
             means = f"{_mean(held.train, name):.0f} and {_mean(held.test, name):.0f} of 255 on average"
             yield Finding("skew", name, f"{differ} {name}: {means} ({skew[name]})")
+
+
+def _val(held: Comparison) -> Iterator[Finding]:
+    """Colours and formats of the val part that the schema does not name; the rest is held against test."""
+    for name in (COLOUR, FORMAT):
+        extra = [] if held.val is None else _unexpected(held.val, held.schema, name)
+        if extra:
+            shares = f"{_percent(counts_of(held.val, name), extra[0])} of it are {extra[0]}"
+            yield Finding("skew", name, f"the val part has a {name} that the schema does not name: {shares}")
 
 
 def _others(anomalies: dict[str, anomalies_pb2.Anomalies], told: Iterable[str]) -> Iterator[Finding]:

@@ -46,13 +46,13 @@ def digest(folder: Path) -> str:
 
 
 def held(out: Path) -> dict[str, list[Any]]:
-    """The examples of both splits, as protobuf reads them."""
+    """The examples of each split, as protobuf reads them."""
     import tensorflow as tf
 
     from keras_cnns.training.examples import records
 
     found = {}
-    for split in ("train", "test"):
+    for split in (path.name.removeprefix("Split-") for path in out.glob("Split-*")):
         files = sorted(str(path) for path in (out / f"Split-{split}").iterdir())
         found[split] = [tf.train.Example.FromString(one.numpy()).features.feature for one in records(files)]
     return found
@@ -169,15 +169,38 @@ def test_the_same_picture_in_two_parts_of_the_datas_own_is_reported(tmp_path: Pa
         picture(tmp_path / "data" / f"{name}.png", index)
     picture(tmp_path / "data" / "test/a/again.png", 0)
     picture(tmp_path / "data" / "train/b/other.png", 1)
+    picture(tmp_path / "data" / "val/b/again.png", 2)
+    for part in ("train", "val", "test"):
+        picture(tmp_path / "data" / part / "a/all.png", 7)
     facts = written(tmp_path / "data", tmp_path / "out")
-    assert [part["count"] for part in facts["splits"].values()] == [4, 3]
+    assert {name: part["count"] for name, part in facts["splits"].items()} == {
+        "train": 5,
+        "val": 3,
+        "test": 4,
+    }
+    assert len(list((tmp_path / "out" / "Split-val").iterdir())) == 1
     assert facts["remarks"] == [
-        "1 picture in train and test alike", "1 picture with the same bytes as one of another class",
-        "not used: val (1 images)",
+        "2 pictures in train and val alike", "2 pictures in train and test alike",
+        "1 picture in val and test alike", "1 picture with the same bytes as one of another class",
     ]  # fmt: skip
-    assert sorted(map(sorted, facts["same"])) == [
-        ["test/a/again.png", "train/a/1.png"], ["train/a/2.png", "train/b/other.png"]
-    ]  # fmt: skip
+    assert ["test/a/again.png", "train/a/1.png"] in [sorted(pair) for pair in facts["same"]]
+
+
+def test_a_picture_does_not_come_to_train_and_to_a_val_part_that_we_keep_apart(tmp_path: Path) -> None:
+    for index in range(40):
+        for copy in "xyz":
+            picture(tmp_path / "data" / "train" / "ab"[index % 2] / f"{index}{copy}.png", index)
+    for index in range(10):
+        picture(tmp_path / "data" / "test" / "ab"[index % 2] / f"{index}.png", index)
+    facts = written(tmp_path / "data", tmp_path / "out", val_share=0.4)
+    found = {part: {values(one["image"])[0] for one in some} for part, some in held(tmp_path / "out").items()}
+    assert len(found["train"]) + len(found["val"]) == 40
+    assert min(map(len, found.values())) > 0
+    assert not found["train"] & found["val"]
+    assert facts["splits"]["test"]["count"] == 10
+    assert [
+        remark for remark in facts["remarks"] if remark.endswith("moved to the split of the same picture")
+    ]
 
 
 def test_in_our_own_split_same_pictures_stay_on_one_side(tmp_path: Path) -> None:

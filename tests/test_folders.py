@@ -112,6 +112,35 @@ def test_a_truncated_image_is_named_and_refused_or_left_out(photos: Path, tmp_pa
     assert allowed.json["dataset"]["images"] == 89
 
 
+def test_the_best_epoch_is_chosen_on_val_and_judged_on_test(photos: Path, tmp_path: Path) -> None:
+    """The test part's classes are wrong, so that nothing that is good on val can be good on it."""
+    kinds = ("across", "down", "plain")
+    for index, kind in enumerate(kinds):
+        for part, wanted, start, stop in (
+            ("train", kind, 0, 20), ("val", kind, 20, 25), ("test", kinds[index - 1], 25, 30),
+        ):  # fmt: skip
+            folder = tmp_path / "parted" / part / wanted
+            folder.mkdir(parents=True, exist_ok=True)
+            for file in sorted((photos / kind).iterdir())[start:stop]:
+                shutil.copy(file, folder)
+    ran = pipeline(
+        tmp_path, "run", "--data", "parted", "--epochs", 25, "--batch-size", 16, "--weights", "accuracy",
+        "--min-accuracy", 0, "--min-slice-accuracy", 0.9, "--json",
+    )  # fmt: skip
+    assert ran.code == 1, ran.out + ran.err
+    found = ran.json["training"]
+    assert {name: part["count"] for name, part in ran.json["dataset"]["splits"].items()} == {
+        "train": 60, "val": 15, "test": 15,
+    }  # fmt: skip
+    accuracies = [row["val_accuracy"] for row in found["history"]]
+    assert accuracies[found["kept_epoch"] - 1] == max(accuracies) > 0.6
+    assert (found["measured_on"], found["remarks"]) == ("val", [])
+    assert ran.json["evaluation"]["count"] == 15
+    assert ran.json["evaluation"]["accuracy"] < 0.4
+    assert "is below --min-slice-accuracy 0.900" in ran.json["sentence"]
+    assert "Accuracy on the val part began" in Path(tmp_path, ran.json["report"]).read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not (SHARED / "tfds").is_dir(), reason="the shared MNIST is not here")
 def test_mnist_reaches_the_accuracy_of_its_time_in_one_command(tmp_path: Path) -> None:

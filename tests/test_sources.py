@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -146,13 +148,81 @@ def test_a_folder_inside_of_a_class_is_the_origin(tmp_path: Path) -> None:
     assert found == {"a/1.png": "", "a/phone/2.png": "phone", "b/scan/old/1.png": "scan/old"}
 
 
-def test_a_val_part_beside_test_is_said_to_be_unused(tmp_path: Path) -> None:
-    root = fill(
-        tmp_path, "train/a/1.png", "train/b/1.png", "test/a/3.png", "test/b/4.png", "val/a/5.png",
-        "val/b/6.png",        "val/a/more/7.png",
-    )  # fmt: skip
+def test_a_val_part_beside_test_is_a_part_of_its_own(tmp_path: Path) -> None:
+    names = [
+        "train/a/1.png", "train/b/1.png", "test/a/3.png", "test/b/4.png", "val/a/5.png", "val/b/6.png",
+        "val/a/more/7.png", "validation/a/8.png",
+    ]  # fmt: skip
+    orders = []
+    for home, some in (("one", names), ("other", names[::-1])):
+        config = Config(data=str(fill(tmp_path / home, *some)))
+        dataset = sources.inspect(config)
+        assert (dataset.splits, dataset.images) == (("train", "val", "test"), 7)
+        assert dataset.unused == "validation (1 images)"
+        assert sources.parts(config, dataset) == ("train", "val", "test")
+        orders.append([(part, image.source) for part, image in sources.read(config, dataset)])
+    assert orders[0] == orders[1]
+    assert all(source.startswith(part + "/") for part, source in orders[0])
+    with pytest.raises(BadInput, match=r"--val-share 0\.1: .* has a val part of its own, val"):
+        sources.inspect(Config(data=config.data, val_share=0.1))
+
+
+def test_a_val_folder_without_class_folders_is_no_part(tmp_path: Path) -> None:
+    """ImageNet's own val folder, for one."""
+    root = fill(tmp_path, "train/a/1.png", "train/b/1.png", "test/a/3.png", "test/b/4.png", "val/5.png")
     dataset = sources.inspect(Config(data=str(root)))
-    assert (dataset.splits, dataset.images, dataset.unused) == (("train", "test"), 4, "val (3 images)")
+    assert (dataset.splits, dataset.images) == (("train", "test"), 4)
+
+
+def test_a_class_that_only_the_val_part_has_is_refused(tmp_path: Path) -> None:
+    root = fill(tmp_path, "train/a/1.png", "train/b/1.png", "test/a/3.png", "val/c/4.png")
+    with pytest.raises(BadInput, match="val holds classes that train lacks: c"):
+        sources.inspect(Config(data=str(root)))
+
+
+def counted(config: Config) -> dict[tuple[str, int], int]:
+    counts: dict[tuple[str, int], int] = {}
+    for part, image in sources.read(config, sources.inspect(config)):
+        counts[part, image.label] = counts.get((part, image.label), 0) + 1
+    return counts
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_share_of_the_training_images_is_kept_apart_by_class_and_seed(own: bool, tmp_path: Path) -> None:
+    start = "train/" if own else ""
+    names = [f"{start}{kind}/{index}.png" for kind, count in (("a", 50), ("b", 25)) for index in range(count)]
+    names += ["test/a/x.png", "test/b/y.png"] if own else []
+    one = Config(data=str(fill(tmp_path / "one", *names)), val_share=0.2)
+    other = Config(data=str(fill(tmp_path / "other", *reversed(names))), val_share=0.2)
+    assert counted(one) == (
+        {("train", 0): 40, ("train", 1): 20, ("val", 0): 10, ("val", 1): 5, ("test", 0): 1, ("test", 1): 1}
+        if own
+        else {
+            ("train", 0): 32,
+            ("train", 1): 16,
+            ("val", 0): 8,
+            ("val", 1): 4,
+            ("test", 0): 10,
+            ("test", 1): 5,
+        }
+    )
+
+    def parts(config: Config) -> dict[str, str]:
+        return {image.source: part for part, image in sources.read(config, sources.inspect(config))}
+
+    found, without = parts(one), parts(dataclasses.replace(one, val_share=0.0))
+    assert found == parts(other)
+    assert found != parts(dataclasses.replace(one, seed=1))
+    assert {name for name, part in found.items() if part == "test"} == {
+        name for name, part in without.items() if part == "test"
+    }
+
+
+def test_a_part_of_the_digits_is_kept_apart() -> None:
+    counts = counted(Config(val_share=0.1))
+    assert [sum(n for (one, _), n in counts.items() if one == part) for part in ("train", "val", "test")] == [
+        1293, 144, 360
+    ]  # fmt: skip
 
 
 def test_a_val_part_alone_is_evaluated(tmp_path: Path) -> None:
@@ -213,7 +283,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def of_tfds(home: Path, data: str, **options: str) -> tuple[sources.Dataset, list[tuple[str, sources.Image]]]:
+def of_tfds(home: Path, data: str, **options: Any) -> tuple[sources.Dataset, list[tuple[str, sources.Image]]]:
     config = Config(data=data, data_dir=str(home), **options)
     dataset = sources.inspect(config)
     return dataset, list(sources.read(config, dataset))
@@ -222,29 +292,43 @@ def of_tfds(home: Path, data: str, **options: str) -> tuple[sources.Dataset, lis
 def test_any_builder_with_one_image_and_one_label_is_read(prepared: Path) -> None:
     dataset, found = of_tfds(prepared, "shapes")
     assert (dataset.kind, dataset.title, dataset.classes) == ("tfds", "shapes", ("disc", "square", "star"))
-    assert (dataset.splits, dataset.images) == (("train", "test"), 40)
-    assert dataset.unused == "validation (5 images)"
+    assert (dataset.splits, dataset.images) == (("train", "validation", "test"), 45)
+    assert [split for split, _ in found].count("val") == 5
     assert [split for split, _ in found].count("train") == 30
     assert {look_at(image.data).size for _, image in found} == {"7×6"}
     assert {image.label for _, image in found} == {0, 1, 2}
 
 
 @pytest.mark.parametrize(
-    ("train", "test", "counts"),
+    ("train", "val", "test", "counts"),
     [
-        ("train[:80%]", "train[80%:]", (24, 6)),
-        ("train+validation", None, (35, 10)),
-        ("train[10:20]", "validation", (10, 5)),
-        (None, "train[-5:]", (30, 5)),
+        ("train[:80%]", None, "train[80%:]", (24, 5, 6)),
+        ("train+validation", None, None, (35, 0, 10)),
+        ("train[10:20]", None, "validation", (10, 0, 5)),
+        (None, None, "train[-5:]", (30, 5, 5)),
+        ("train[:20]", "train[20:]", None, (20, 10, 10)),
     ],
 )
 def test_parts_are_named_as_tfds_names_them(
-    train: str | None, test: str | None, counts: tuple[int, int], prepared: Path
+    train: str | None, val: str | None, test: str | None, counts: tuple[int, int, int], prepared: Path
 ) -> None:
-    dataset, found = of_tfds(prepared, "shapes", train_split=train, test_split=test)
+    dataset, found = of_tfds(prepared, "shapes", train_split=train, val_split=val, test_split=test)
     parts = [split for split, _ in found]
-    assert (parts.count("train"), parts.count("test")) == counts
+    assert (parts.count("train"), parts.count("val"), parts.count("test")) == counts
     assert dataset.images == sum(counts)
+
+
+def test_a_share_of_a_tfds_set_is_kept_apart(prepared: Path) -> None:
+    asked = {"train_split": "train", "test_split": "validation", "val_share": 0.2}
+    _, found = of_tfds(prepared, "shapes", **asked)
+    assert [image.label for part, image in found if part == "val"].count(0) == 2
+    assert [part for part, _ in found].count("val") == 6
+    assert found == of_tfds(prepared, "shapes", **asked)[1]
+    config = Config(data="shapes", data_dir=str(prepared), **asked)
+    dataset = sources.inspect(config)
+    ranges = [sources.read(config, dataset, start, start + 8) for start in range(0, 40, 8)]
+    assert [one for some in ranges for one in some] == found
+    assert found != of_tfds(prepared, "shapes", **asked, seed=1)[1]
 
 
 def test_a_set_of_one_part_says_how_to_divide_it(prepared: Path) -> None:
@@ -309,7 +393,7 @@ def records(file: Path, *rows: dict[str, object], packed: bool = False) -> Path:
     return file
 
 
-def of_records(root: Path, **options: int) -> tuple[sources.Dataset, list[tuple[str, sources.Image]]]:
+def of_records(root: Path, **options: Any) -> tuple[sources.Dataset, list[tuple[str, sources.Image]]]:
     config = Config(data=str(root), **options)
     dataset = sources.inspect(config)
     return dataset, list(sources.read(config, dataset))
@@ -333,8 +417,9 @@ def test_records_with_parts_of_their_own(tmp_path: Path) -> None:
     records(tmp_path / "validation-0.tfrecord", *rows(pictures[18:]))
     dataset, found = of_records(tmp_path)
     assert (dataset.kind, dataset.classes, dataset.channels) == ("tfrecords", ("ant", "bee"), 3)
-    assert (dataset.images, dataset.unused) == (18, "validation (2 images)")
-    parts = {part: [one.data for split, one in found if split == part] for part in ("train", "test")}
+    assert (dataset.images, dataset.splits) == (20, ("train", "validation", "test"))
+    parts = {part: [one.data for split, one in found if split == part] for part in ("train", "val", "test")}
+    assert parts["val"] == pictures[18:]
     assert sorted(parts["train"]) == sorted(pictures[:14])
     assert parts["test"] == pictures[14:18]
     assert {image.source for _, image in found} >= {"test/part.tfrecords#0000000"}
@@ -353,6 +438,8 @@ def test_records_without_parts_are_split_by_us(names: str | None, tmp_path: Path
     assert sorted(held_out) == [0, 0, 1, 1, 2, 2]
     assert found == of_records(tmp_path)[1]
     assert found != of_records(tmp_path, seed=1)[1]
+    kept = [image.label for part, image in of_records(tmp_path, val_share=0.25)[1] if part == "val"]
+    assert sorted(kept) == [0, 0, 1, 1, 2, 2]
 
 
 def test_what_we_wrote_ourselves_can_be_read_again(tmp_path: Path) -> None:

@@ -34,8 +34,8 @@ class Options:
 
     Attributes:
         weights: The weights that are handed out: "last", or those of the epoch with the best "loss" or
-            "accuracy" on the test examples, on which nobody can then say how well it does on unseen ones.
-        patience: Epochs without a better loss (accuracy, if `weights` says so) on the test examples after
+            "accuracy" on the task's `test`, by which nobody can then say how well it does on unseen ones.
+        patience: Epochs without a better loss (accuracy, if `weights` says so) on the task's `test` after
             which the training ends; 0 goes through all of them.
         class_weights: "balanced" counts an image of a rare class more, so that all classes count the same.
         accumulate: Batches whose gradients are averaged before the weights change.
@@ -61,7 +61,7 @@ class Task:
         model: Registered name of the network, such as "lenet5".
         labels: Class names; their index is the label.
         train: The training pictures.
-        test: Those that are only measured on.
+        test: Those that are only measured on, after each epoch; the pipeline's val part if there is one.
         preprocess: From pictures to the network's input.
         recipe: How to train.
         seed: Of the weights, of the order of the pictures and of how they are changed.

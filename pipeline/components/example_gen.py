@@ -9,14 +9,17 @@ import hashlib
 import itertools
 import json
 import os
+import pickle
+import shutil
 import sys
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from tfx import types
-from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from pipeline import sources
@@ -25,7 +28,7 @@ from pipeline.errors import BadInput
 from pipeline.images import Look, look_at_all
 from pipeline.progress import report
 
-SHARDS = {"train": 4, "test": 1}
+SHARDS = {"train": 4, "val": 1, "test": 1}  # of each part that is there
 FACTS = (
     "dataset.json"  # beside the splits: counts, sizes, formats and samples, for people and for the Trainer
 )
@@ -33,9 +36,14 @@ _SAMPLES = 20
 _NAMED = 50  # unreadable images that the error names, and pairs of same pictures that are kept
 _IMAGES_AT_ONCE = 256  # that a thread takes
 _BYTES_AT_ONCE = 16 << 20  # likewise, and the last picture
+_IMAGES_A_RANGE = 4096  # that a worker of Beam reads at a time
+_IN_PIECES = "looked-at"  # folder below the artifact's in which they wait for the loop that writes
+
+# An image without its own bytes, what decoding it shows (with the bytes to be stored), and a hash.
+_LookedAt = tuple[str, sources.Image, Look, bytes]
 
 
-class Executor(base_executor.BaseExecutor):
+class Executor(base_beam_executor.BaseBeamExecutor):
     """Reads a source, checks each image by decoding it, and writes the shards."""
 
     def Do(
@@ -55,8 +63,10 @@ class Executor(base_executor.BaseExecutor):
             **{**found, "classes": tuple(found["classes"]), "splits": tuple(found["splits"])}
         )
         artifact = artifact_utils.get_single_instance(output_dict["examples"])
-        artifact.split_names = artifact_utils.encode_split_names(list(SHARDS))
-        facts = write(config, dataset, Path(artifact.uri))
+        artifact.split_names = artifact_utils.encode_split_names(list(sources.parts(config, dataset)))
+        default = f"--runner={Config().beam_runner}"
+        on_beam = self._make_beam_pipeline if default not in self._beam_pipeline_args else None
+        facts = write(config, dataset, Path(artifact.uri), on_beam=on_beam)
         (Path(artifact.uri) / FACTS).write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
 
 
@@ -70,7 +80,7 @@ class _Spec(component_spec.ComponentSpec):
     OUTPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
 
 
-class ImageExampleGen(base_component.BaseComponent):
+class ImageExampleGen(base_beam_component.BaseBeamComponent):
     """Any of our sources as `tf.Example`s with encoded bytes.
 
     Args:
@@ -80,7 +90,7 @@ class ImageExampleGen(base_component.BaseComponent):
     """
 
     SPEC_CLASS = _Spec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
     def __init__(self, config: dict[str, Any], dataset: sources.Dataset, code: str) -> None:
         super().__init__(
@@ -105,6 +115,7 @@ class _Tally:
     samples: list[dict[str, str]] = dataclasses.field(default_factory=list)
     first: dict[bytes, tuple[str, int, str]] = dataclasses.field(default_factory=dict)
     same: _Same = dataclasses.field(default_factory=lambda: _Same())
+    sides: dict[bytes, set[str]] = dataclasses.field(default_factory=dict)  # of pictures that are there twice
 
 
 @dataclasses.dataclass
@@ -112,28 +123,33 @@ class _Same:
     """Pictures with the same bytes as an earlier one.
 
     Attributes:
-        across_splits: How many are in another split of the data's own.
+        across: How many are in two parts of the data's own, for each two.
         moved: How many changed sides in our split, to where the earlier one is.
         across_classes: How many have another class.
         pairs: The first of all those, with the earlier one.
     """
 
-    across_splits: int = 0
+    across: collections.Counter[tuple[str, ...]] = dataclasses.field(default_factory=collections.Counter)
     moved: int = 0
     across_classes: int = 0
     pairs: list[list[str]] = dataclasses.field(default_factory=list)
 
 
 def write(
-    config: Config, dataset: sources.Dataset, folder: Path, workers: int | None = None
+    config: Config,
+    dataset: sources.Dataset,
+    folder: Path,
+    workers: int | None = None,
+    on_beam: Callable[[], Any] | None = None,
 ) -> dict[str, Any]:
-    """Write the shards of both splits and a few sample pictures below a folder.
+    """Write the shards of each split and a few sample pictures below a folder.
 
     Args:
         config: What the source's `read` looks at, and `max_bad_images`.
         dataset: What is known of the data.
         folder: Where to write; it may be missing.
         workers: Threads that decode, by default one a core. They change nothing but the time.
+        on_beam: Makes a Beam pipeline that reads and decodes instead of threads; neither does it change more.
 
     Returns:
         The facts of the data set: classes, splits, sizes, formats, samples, images that are bad or the same,
@@ -144,18 +160,25 @@ def write(
     from keras_cnns.training.examples import Record, to_example
 
     stored = TFRecordOptions(compression_type="GZIP", compression_level=0)  # images are compressed already
-    tally = _Tally({split: [0] * len(dataset.classes) for split in SHARDS}, dict.fromkeys(SHARDS, 0))
+    parts = sources.parts(config, dataset)
+    free = _free(config, dataset)
+    tally = _Tally({split: [0] * len(dataset.classes) for split in parts}, dict.fromkeys(parts, 0))
     shards: dict[str, list[Any]] = {}
     (folder / "samples").mkdir(parents=True, exist_ok=True)
     try:
-        for split, count in SHARDS.items():
+        for split in parts:
+            count = SHARDS[split]
             (folder / f"Split-{split}").mkdir(parents=True, exist_ok=True)
             names = [f"data_tfrecord-{index:05d}-of-{count:05d}.gz" for index in range(count)]
             shards[split] = [TFRecordWriter(str(folder / f"Split-{split}" / name), stored) for name in names]
-        for wanted, image, look, digest in _looked_at(sources.read(config, dataset), workers):
+        if on_beam is None:
+            found = _looked_at(sources.read(config, dataset), workers)
+        else:
+            found = _looked_at_on_beam(config, dataset, folder / _IN_PIECES, on_beam)
+        for wanted, image, look, digest in found:
             if not _accepted(config, dataset, image, look, tally):
                 continue
-            split = _side(wanted, image, digest, tally, ours=not dataset.splits)
+            split = _side(wanted, image, digest, tally, free)
             label = dataset.classes[image.label]
             record = Record(
                 look.data, image.label, label, image.source,
@@ -167,6 +190,7 @@ def write(
             report(images=sum(tally.counts.values()), of=dataset.images)
             _keep_sample(split, image, label, look, tally, folder)
     finally:
+        shutil.rmtree(folder / _IN_PIECES, ignore_errors=True)
         for writer in itertools.chain.from_iterable(shards.values()):
             writer.close()
     _check_splits(config, dataset, tally)
@@ -180,9 +204,55 @@ def write(
     }  # fmt: skip
 
 
-def _looked_at(
-    images: Iterable[tuple[str, sources.Image]], workers: int | None
-) -> Iterator[tuple[str, sources.Image, Look, bytes]]:
+def _looked_at_on_beam(
+    config: Config, dataset: sources.Dataset, folder: Path, on_beam: Callable[[], Any]
+) -> Iterator[_LookedAt]:
+    """`_looked_at` by workers of Beam, each with ranges of the ordered stream.
+
+    What they found waits in a file for each range, below a folder that all of them must reach; the files are
+    gone through in the order of the stream.
+    """
+    import apache_beam as beam
+    import tensorflow as tf
+
+    folder.mkdir()
+    starts = range(0, max(dataset.images, 1), _IMAGES_A_RANGE)
+    ranges = [(start, start + _IMAGES_A_RANGE if start < starts[-1] else None) for start in starts]
+    with on_beam() as pipeline:
+        spread = pipeline | beam.Create(ranges) | beam.Reshuffle()
+        spread | beam.Map(_look_at_range, config, dataset, str(folder))
+    for start in starts:
+        file = _piece(folder, start)
+        for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
+            found = pickle.loads(record)
+            if isinstance(found, BadInput):
+                raise found
+            yield found
+        file.unlink()
+
+
+def _look_at_range(
+    part: tuple[int, int | None], config: Config, dataset: sources.Dataset, folder: str
+) -> None:
+    """Write what is found in a range, whole or not at all: Beam may call it again, and elsewhere."""
+    from tensorflow.io import TFRecordWriter
+
+    unfinished = Path(folder) / f"{uuid.uuid4().hex}.part"
+    with TFRecordWriter(str(unfinished)) as writer:
+        try:
+            for split, image, look, digest in _looked_at(sources.read(config, dataset, *part), 1):
+                found = (split, dataclasses.replace(image, data=b""), look, digest)
+                writer.write(pickle.dumps(found))
+        except BadInput as error:  # Beam would wrap it in what a worker calls an error
+            writer.write(pickle.dumps(error))
+    unfinished.replace(_piece(Path(folder), part[0]))
+
+
+def _piece(folder: Path, start: int) -> Path:
+    return folder / f"{start:012d}.tfrecord"
+
+
+def _looked_at(images: Iterable[tuple[str, sources.Image]], workers: int | None) -> Iterator[_LookedAt]:
     """Each image with what decoding it shows, and a hash of its bytes.
 
     Threads decode, since TensorFlow and Pillow let go of Python's lock there. What is in memory at a time is
@@ -227,9 +297,7 @@ def _look_at_all(part: list[tuple[str, sources.Image]]) -> tuple[list[Look], lis
     return look_at_all(data), [hashlib.blake2b(one, digest_size=16).digest() for one in data]
 
 
-def _done(
-    part: list[tuple[str, sources.Image]], found: Future[Any]
-) -> Iterator[tuple[str, sources.Image, Look, bytes]]:
+def _done(part: list[tuple[str, sources.Image]], found: Future[Any]) -> Iterator[_LookedAt]:
     looks, digests = found.result()
     for (split, image), look, digest in zip(part, looks, digests, strict=True):
         yield split, image, look, digest
@@ -251,7 +319,14 @@ def _accepted(
     return True
 
 
-def _side(split: str, image: sources.Image, digest: bytes, tally: _Tally, ours: bool) -> str:
+def _free(config: Config, dataset: sources.Dataset) -> tuple[str, ...]:
+    """The parts that we have divided ourselves, between which a picture may be moved."""
+    if not dataset.splits:
+        return tuple(SHARDS)
+    return ("train", "val") if config.val_share else ()
+
+
+def _side(split: str, image: sources.Image, digest: bytes, tally: _Tally, free: tuple[str, ...]) -> str:
     """The split that an image goes to: in our own, pictures with the same bytes stay together."""
     there, label, source = tally.first.setdefault(digest, (split, image.label, image.source))
     if there == split and label == image.label:
@@ -260,11 +335,12 @@ def _side(split: str, image: sources.Image, digest: bytes, tally: _Tally, ours: 
     same.across_classes += label != image.label
     if len(same.pairs) < _NAMED:
         same.pairs.append([source, image.source])
-    if there == split or not ours:
-        same.across_splits += there != split
-        return split
-    same.moved += 1
-    return there
+    sides = tally.sides.setdefault(digest, {there})
+    side = next((one for one in free if one in sides), split) if split in free else split
+    sides.add(side)
+    same.moved += side != split
+    same.across.update(tuple(part for part in SHARDS if part in (one, side)) for one in sides - {side})
+    return side
 
 
 def _keep_sample(
@@ -307,7 +383,10 @@ def facts_of(examples: types.Artifact) -> dict[str, Any]:
 def _remarks(same: _Same, unused: str) -> list[str]:
     """What a person should know of the data: the same picture in two places, a part that is not used."""
     said = {
-        "{} in train and test alike": same.across_splits,
+        **{
+            f"{{}} in {one} and {other} alike": same.across[one, other]
+            for one, other in itertools.combinations(SHARDS, 2)
+        },
         "{} moved to the split of the same picture": same.moved,
         "{} with the same bytes as one of another class": same.across_classes,
     }

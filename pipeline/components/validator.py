@@ -29,10 +29,12 @@ class Executor(base_executor.BaseExecutor):
     ) -> None:
         """Compare and write; stopping is the gate's."""
         statistics = artifact_utils.get_single_instance(input_dict["statistics"])
+        splits = artifact_utils.decode_split_names(statistics.split_names)
         before = input_dict.get("baseline") or []
         held = validation.Comparison(
             train=_part(statistics, "train"),
             test=_part(statistics, "test"),
+            val=_part(statistics, "val") if "val" in splits else None,
             schema=schema_gen.read(artifact_utils.get_single_instance(input_dict["schema"])),
             given=bool(exec_properties["given"]),
             before=_part(before[0], "train") if before else None,

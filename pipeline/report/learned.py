@@ -19,7 +19,8 @@ def learned(result: Part) -> Html:
     history = found.get("history") or []
     varied = len({one.get("learning_rate") for one in history}) > 1
     names = ("accuracy", "loss", "learning_rate") if varied else ("accuracy", "loss")
-    charts = [chart for chart in (_curve(history, name) for name in names) if chart]
+    part = found.get("measured_on")
+    charts = [chart for chart in (_curve(history, name, part) for name in names) if chart]
     pairs = [
         ("parameters", as_value(found.get("parameters"))),
         ("speed", _speed(found.get("images_per_second"))),
@@ -27,7 +28,8 @@ def learned(result: Part) -> Html:
         *_how(found, len(history)),
     ]
     parts = [
-        tag("p", _progress(history), class_="takeaway"),
+        tag("p", _progress(history, part), class_="takeaway"),
+        *(tag("p", str(one)[:1].upper() + str(one)[1:] + ".") for one in found.get("remarks") or ()),
         tag("div", *charts, class_="charts"),
         facts(pairs),
     ]
@@ -61,17 +63,17 @@ def _points(history: Sequence[Part], key: str) -> tuple[tuple[float, float], ...
     return tuple((epoch, value) for epoch, value in pairs if value is not None)
 
 
-def _curve(history: Sequence[Part], name: str) -> Html | None:
+def _curve(history: Sequence[Part], name: str, part: str | None) -> Html | None:
     """The chart of a value and its validation twin, or None where there is no course to show."""
     both = (
         Series("training" if name != "learning_rate" else "rate", _points(history, name)),
-        Series("validation", _points(history, f"val_{name}"), "second"),
+        Series(f"{part} part" if part else "validation", _points(history, f"val_{name}"), "second"),
     )
     lines = [line for line in both if len(line.points) > 1]
     return line_chart(name.replace("_", " "), lines) if lines else None
 
 
-def _progress(history: Sequence[Part]) -> str:
+def _progress(history: Sequence[Part], part: str | None = None) -> str:
     if not history:
         return "The epochs were not recorded."
     total = several(len(history), "epoch", "epochs")
@@ -86,13 +88,14 @@ def _progress(history: Sequence[Part]) -> str:
         as_share(value) for value in (points[0][1], max(y for _, y in points), points[-1][1])
     )
     epoch = next(epoch for epoch, value in points if as_share(value) == best)
-    which = "Validation" if twin else "Training"
-    if len(points) == 1:
-        return f"{total}. {which} accuracy was {best}."
-    ended = "" if last == best else f" and ended at {last}"
-    return (
-        f"{total}. {which} accuracy began at {first}, reached its best, {best}, at epoch {epoch:.0f}{ended}."
+    which = (
+        ("Accuracy on the {part} part" if part else "Validation accuracy") if twin else "Training accuracy"
     )
+    which = which.format(part=part)
+    if len(points) == 1:
+        return f"{total}. {which} was {best}."
+    ended = "" if last == best else f" and ended at {last}"
+    return f"{total}. {which} began at {first}, reached its best, {best}, at epoch {epoch:.0f}{ended}."
 
 
 def _epochs(history: Sequence[Part]) -> Html:

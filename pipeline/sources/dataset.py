@@ -16,12 +16,13 @@ class Dataset:
         images: Number of images.
         channels: 1 for grey images, else 3.
         fingerprint: Changes when the data does, so that nothing stale comes from the cache.
-        splits: Names of the data set's own parts, or empty where we split it.
+        splits: Names of the data set's own parts, (train, test) or (train, val, test), or empty where we
+            split it.
         largest_share: Share of the most frequent class, what constant guessing would reach; for TFDS, whose
             labels lie in the examples, the share that equal classes would have.
         min_accuracy: Accuracy that blesses a model unless the configuration says otherwise.
         fit: "resize" or "pad" unless the configuration says otherwise.
-        unused: A part that is neither trained nor evaluated on, for a person: "val (1,000 images)".
+        unused: Parts that are not looked at, for a person: "validation (1,000 images)".
     """
 
     kind: str
@@ -35,6 +36,11 @@ class Dataset:
     min_accuracy: float
     fit: str = "resize"
     unused: str = ""
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """What each of `splits` is for: "train", "val" or "test"."""
+        return {3: ("train", "val", "test"), 2: ("train", "test")}.get(len(self.splits), ())
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterator
 from importlib import metadata
 
@@ -20,11 +21,11 @@ def inspect() -> Dataset:
     )  # fmt: skip
 
 
-def read(config: Config) -> Iterator[tuple[str, Image]]:
-    """Each digit with its part of the split."""
+def read(config: Config, start: int = 0, stop: int | None = None) -> Iterator[tuple[str, Image]]:
+    """Each digit with its part of the split, from the `start`-th up to the `stop`-th."""
     images = list(_images())
     names, labels = [image.source for image in images], [image.label for image in images]
-    for part, index in split(names, labels, config):
+    for part, index in itertools.islice(split(names, labels, config), start, stop):
         yield part, images[index]
 
 

@@ -1,4 +1,4 @@
-"""A folder of class folders, with parts of its own (train and test) or without.
+"""A folder of class folders, with parts of its own (train, val, test) or without.
 
 Names are bytes on disk. They are read as UTF-8 and composed (NFC), so that neither the locale nor the way
 from another system changes names, order or split.
@@ -7,11 +7,11 @@ from another system changes names, order or split.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import stat
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from keras_cnns._checks import nearest
@@ -19,18 +19,10 @@ from pipeline.config import Config
 from pipeline.errors import BadInput
 from pipeline.images import SUFFIXES, is_grey, opened
 from pipeline.sources.dataset import Dataset, Image, better_than_guessing
-from pipeline.sources.splits import HELD_OUT, order, split
+from pipeline.sources.splits import HELD_OUT, TEST, VAL, order, own_parts, split, taken_for_val
 
 SIZE_LIMIT = 512 << 20  # bytes of a picture's file; what is larger is no picture
 _ENDINGS = tuple(suffix.encode() for suffix in SUFFIXES)
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """The folder's own parts: names of their folders; both are empty where we split."""
-
-    used: tuple[str, ...] = ()  # train, and what is evaluated
-    unused: tuple[str, ...] = ()  # a val folder beside a test folder
 
 
 def inspect(config: Config) -> Dataset:
@@ -42,9 +34,9 @@ def inspect(config: Config) -> Dataset:
     root = Path(config.data)
     if not root.is_dir():
         raise BadInput(f"--data {root}: there is no such folder{_similar_folder(root)}")
-    parts = _own_parts(root)
+    used, unused = own_parts(_parts_in(root))
     raw, state = [], {}
-    for path, seen in _walk(root, parts.used):
+    for path, seen in _walk(root, used):
         raw.append(path)
         state[path] = f"{seen.st_size}\0{seen.st_mtime_ns}".encode()
     paths = sorted(raw, key=_sorting)
@@ -53,40 +45,54 @@ def inspect(config: Config) -> Dataset:
             f"--data {root}: no images found; wanted are class folders with {', '.join(SUFFIXES)} files, "
             "or TFRecord files"
         )
-    names = sorted({_class_of(path, parts.used) for path in paths})
-    if parts.used:
-        _check_own_parts(root, parts.used, paths)
+    names = sorted({_class_of(path, used) for path in paths})
+    if used:
+        _check_own_parts(root, used, paths)
     counts = dict.fromkeys(names, 0)
     fingerprint = hashlib.blake2b(digest_size=16)
     for path in paths:
-        counts[_class_of(path, parts.used)] += 1
+        counts[_class_of(path, used)] += 1
         fingerprint.update(path + b"\0" + state[path] + b"\n")
     share = max(counts.values()) / len(paths)
     return Dataset(
         kind="folder", title=root.resolve().name, classes=tuple(names), images=len(paths),
-        channels=_channels(root, paths), fingerprint=fingerprint.hexdigest(), splits=parts.used,
-        largest_share=share, min_accuracy=better_than_guessing(share), unused=_unused(root, parts.unused),
+        channels=_channels(root, paths), fingerprint=fingerprint.hexdigest(), splits=used,
+        largest_share=share, min_accuracy=better_than_guessing(share), unused=_unused(root, unused),
     )  # fmt: skip
 
 
-def read(config: Config, dataset: Dataset) -> Iterator[tuple[str, Image]]:
-    """Each image with its part; a file that cannot be opened comes without bytes, to be named later."""
+def read(
+    config: Config, dataset: Dataset, start: int = 0, stop: int | None = None
+) -> Iterator[tuple[str, Image]]:
+    """Each image with its part, from the `start`-th up to the `stop`-th.
+
+    A file that cannot be opened comes without bytes, to be named later.
+    """
     label_of = {name: index for index, name in enumerate(dataset.classes)}
     files = sorted((text(path), path) for path, _ in _walk(Path(config.data), dataset.splits, look=False))
     names, paths = [name for name, _ in files], [path for _, path in files]
     inside = 2 if dataset.splits else 1  # where a path goes on below its class folder
+    labels = [label_of[name.split("/")[inside - 1]] for name in names]
     parts: Iterator[tuple[str, int]]
     if dataset.splits:
-        held_out = dataset.splits[1] + "/"
-        parts = (("test" if names[i].startswith(held_out) else "train", i) for i in order(names, config.seed))
+        parts = _in_own_parts(names, labels, config, dict(zip(dataset.splits, dataset.roles, strict=True)))
     else:
-        labels = [label_of[name.partition("/")[0]] for name in names]
         parts = split(names, labels, config)
     root = os.fsencode(config.data) + b"/"
-    for part, index in parts:
-        steps = names[index].split("/")
-        label = label_of[steps[inside - 1]]
-        yield part, Image(names[index], label, _bytes_of(root + paths[index]), "/".join(steps[inside:-1]))
+    for part, index in itertools.islice(parts, start, stop):
+        origin = "/".join(names[index].split("/")[inside:-1])
+        yield part, Image(names[index], labels[index], _bytes_of(root + paths[index]), origin)
+
+
+def _in_own_parts(
+    names: Sequence[str], labels: Sequence[int], config: Config, roles: dict[str, str]
+) -> Iterator[tuple[str, int]]:
+    roles_of = [roles[name.partition("/")[0]] for name in names]
+    train = [index for index, role in enumerate(roles_of) if role == "train"]
+    for index in taken_for_val([names[i] for i in train], [labels[i] for i in train], config):
+        roles_of[train[index]] = "val"
+    for index in order(names, config.seed):
+        yield roles_of[index], index
 
 
 def text(path: bytes) -> str:
@@ -157,10 +163,14 @@ def _status(file: os.DirEntry[bytes]) -> os.stat_result:
         return file.stat(follow_symlinks=False)
 
 
-def _own_parts(root: Path) -> _Parts:
-    names = {path.name for path in root.iterdir() if path.is_dir()}
-    held_out = [name for name in HELD_OUT if name in names]
-    return _Parts(("train", held_out[0]), tuple(held_out[1:])) if "train" in names and held_out else _Parts()
+def _parts_in(root: Path) -> list[str]:
+    """Folders with the names of parts; a val folder counts where it holds images."""
+    names = [name for name in ("train", *HELD_OUT) if (root / name).is_dir()]
+    return [name for name in names if name not in VAL or TEST not in names or _holds_images(root, name)]
+
+
+def _holds_images(root: Path, part: str) -> bool:
+    return any(True for _ in _walk(root, (part,), look=False))
 
 
 def _unused(root: Path, parts: Sequence[str]) -> str:
@@ -179,11 +189,12 @@ def _check_own_parts(root: Path, parts: Sequence[str], paths: Sequence[bytes]) -
     for part in parts:
         if not classes[part]:
             raise BadInput(f"--data {root}: {part} holds no class folders with images")
-    extra = classes[parts[1]] - classes[parts[0]]
-    if extra:
-        raise BadInput(
-            f"--data {root}: {parts[1]} holds classes that train lacks: {', '.join(sorted(extra))}"
-        )
+    for part in parts[1:]:
+        extra = classes[part] - classes["train"]
+        if extra:
+            raise BadInput(
+                f"--data {root}: {part} holds classes that train lacks: {', '.join(sorted(extra))}"
+            )
 
 
 def _channels(root: Path, paths: Sequence[bytes], looked_at: int = 200) -> int:

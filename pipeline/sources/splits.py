@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.config import Config
 
-HELD_OUT = ("test", "val", "validation")  # names of the part that is evaluated, the first found of them
+TEST, VAL = "test", ("val", "validation")  # names of the held out parts
+HELD_OUT = (TEST, *VAL)  # the first found of them is evaluated
 
 
 def order(names: Sequence[str], seed: int) -> list[int]:
@@ -20,24 +21,59 @@ def order(names: Sequence[str], seed: int) -> list[int]:
 
 
 def split(names: Sequence[str], labels: Sequence[int], config: Config) -> Iterator[tuple[str, int]]:
-    """A stratified split: each class gives its share to the test part, in all ceil(share * n).
+    """A stratified split: each class gives its share to the test part, in all ceil(share * n), then to val.
 
     Args:
         names: One for each image.
         labels: One for each image.
-        config: `test_share` and `seed` are looked at.
+        config: `test_share`, `val_share` and `seed` are looked at.
 
     Yields:
-        "train" or "test", and the image's index.
+        "train", "val" or "test", and the image's index.
     """
+    return _divided(names, labels, config.seed, {"test": config.test_share, "val": config.val_share})
+
+
+def taken_for_val(names: Sequence[str], labels: Sequence[int], config: Config) -> set[int]:
+    """Indices of the training images that `val_share` keeps apart, a share of each class."""
+    parts = _divided(names, labels, config.seed, {"val": config.val_share})
+    return {index for part, index in parts if part == "val"}
+
+
+def own_parts(held: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The parts of data that has such ones: those that are used, and those that are not.
+
+    Args:
+        held: Names of the parts that are there.
+
+    Returns:
+        (train, test), (train, val, test), or nothing where we split, and the rest.
+    """
+    found = [name for name in HELD_OUT if name in held]
+    if "train" not in held or not found:
+        return (), ()
+    if found[0] == TEST and len(found) > 1:
+        return ("train", found[1], TEST), tuple(found[2:])
+    return ("train", found[0]), tuple(found[1:])
+
+
+def _divided(
+    names: Sequence[str], labels: Sequence[int], seed: int, shares: dict[str, float]
+) -> Iterator[tuple[str, int]]:
+    """Images in their order; a part takes its share of what those before it leave, the first in the order."""
     counts: dict[int, int] = {}
     for label in labels:
         counts[label] = counts.get(label, 0) + 1
-    left = stratified(counts, config.test_share)
-    for index in order(names, config.seed):
-        held_out = left[labels[index]] > 0
-        left[labels[index]] -= held_out
-        yield ("test" if held_out else "train"), index
+    wanted: dict[str, dict[int, int]] = {}
+    for part, share in shares.items():
+        if share:
+            wanted[part] = stratified(counts, share)
+            counts = {label: count - wanted[part][label] for label, count in counts.items()}
+    for index in order(names, seed):
+        side = next((part for part, left in wanted.items() if left[labels[index]]), "train")
+        if side != "train":
+            wanted[side][labels[index]] -= 1
+        yield side, index
 
 
 def stratified(counts: dict[int, int], share: float) -> dict[int, int]:

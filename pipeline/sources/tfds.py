@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ from keras_cnns._checks import nearest
 from pipeline.config import Config
 from pipeline.errors import BadInput
 from pipeline.sources.dataset import Dataset, Image, better_than_guessing
-from pipeline.sources.splits import HELD_OUT
+from pipeline.sources.splits import HELD_OUT, VAL, taken_for_val
 
 # What a data set needs to be treated as its papers do; others get the general rules.
 _KNOWN: dict[str, dict[str, Any]] = {
@@ -59,8 +60,10 @@ def inspect(config: Config) -> Dataset:
     )  # fmt: skip
 
 
-def read(config: Config) -> Iterator[tuple[str, Image]]:
-    """Each image as it is encoded there, in the order of the splits and their shards."""
+def read(
+    config: Config, dataset: Dataset, start: int = 0, stop: int | None = None
+) -> Iterator[tuple[str, Image]]:
+    """Each image as it is encoded there, in the order of the splits and their shards, in [start, stop)."""
     import tensorflow_datasets as tfds
 
     folder = _folder(config)
@@ -68,19 +71,46 @@ def read(config: Config) -> Iterator[tuple[str, Image]]:
     info = json.loads((folder / "dataset_info.json").read_text(encoding="utf-8"))
     features = json.loads((folder / "features.json").read_text(encoding="utf-8"))
     image, label = _keys(info, features["featuresDict"]["features"])
-    splits = _splits(config, {name: one.num_examples for name, one in builder.info.splits.items()})
-    in_order = tfds.ReadConfig(interleave_cycle_length=1)
-    for part, name in zip(("train", "test"), splits, strict=True):
-        stream = builder.as_dataset(
-            split=name,
-            decoders=tfds.decode.PartialDecoding(
-                {image: True, label: True}, decoders={image: tfds.decode.SkipDecoding()}
-            ),
-            read_config=in_order,
-            shuffle_files=False,
+    counts = {name: one.num_examples for name, one in builder.info.splits.items()}
+    first = 0  # image of a split, in the whole stream
+    for name, part in zip(dataset.splits, dataset.roles, strict=True):
+        count = _images_in(config, folder, name, counts)
+        low = max(start - first, 0)
+        high = count if stop is None else min(stop - first, count)
+        first += count
+        if low >= high:
+            continue
+        held = _held(config, folder, label, name, dataset.fingerprint) if part == "train" else frozenset()
+        decoders = tfds.decode.PartialDecoding(
+            {image: True, label: True}, decoders={image: tfds.decode.SkipDecoding()}
         )
-        for index, one in enumerate(stream.as_numpy_iterator()):
-            yield part, Image(f"{name}/{index:07d}", int(one[label]), one[image])
+        stream = _stream(builder, name, decoders).skip(low).take(high - low)
+        for index, one in enumerate(stream.as_numpy_iterator(), low):
+            side = "val" if index in held else part
+            yield side, Image(f"{name}/{index:07d}", int(one[label]), one[image])
+
+
+def _stream(builder: Any, split: str, decoders: Any) -> Any:
+    """The examples of a split in the order of its shards."""
+    import tensorflow_datasets as tfds
+
+    return builder.as_dataset(
+        split=split, decoders=decoders, read_config=tfds.ReadConfig(interleave_cycle_length=1),
+        shuffle_files=False,
+    )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=1)
+def _held(config: Config, folder: Path, label: str, split: str, fingerprint: str) -> frozenset[int]:
+    """Training images that `val_share` keeps apart; their labels lie among the images, and are read first."""
+    import tensorflow_datasets as tfds
+
+    if not config.val_share:
+        return frozenset()
+    stream = _stream(tfds.builder_from_directory(folder), split, tfds.decode.PartialDecoding({label: True}))
+    labels = [int(one[label]) for one in stream.as_numpy_iterator()]
+    names = [f"{split}/{index:07d}" for index in range(len(labels))]
+    return frozenset(taken_for_val(names, labels, config))
 
 
 def _folder(config: Config) -> Path:
@@ -139,8 +169,8 @@ def _classes(folder: Path, label: str, feature: dict) -> tuple[str, ...]:
     return tuple(str(index) for index in range(int(feature["classLabel"]["numClasses"])))
 
 
-def _splits(config: Config, counts: dict[str, int]) -> tuple[str, str]:
-    """The expressions of both parts, such as `train[:80%]`."""
+def _splits(config: Config, counts: dict[str, int]) -> tuple[str, ...]:
+    """The expressions of the parts, such as `train[:80%]`: of train and test, or of train, val and test."""
     train = config.train_split or ("train" if "train" in counts else None)
     test = config.test_split or next((name for name in HELD_OUT if name in counts), None)
     if train is None or test is None:
@@ -148,7 +178,11 @@ def _splits(config: Config, counts: dict[str, int]) -> tuple[str, str]:
             f"--data {config.data}: wanted are the splits train and test, found {', '.join(counts)}; parts "
             'of one can be named: --train-split "train[:80%]" --test-split "train[80%:]"'
         )
-    return train, test
+    val = config.val_split
+    if val is None:  # one that nobody has named otherwise
+        free = [name for name in VAL if counts.get(name) and name not in f"{train} {test}"]
+        val = next(iter(free), None)
+    return (train, test) if val is None else (train, val, test)
 
 
 def _images_in(config: Config, folder: Path, split: str, counts: dict[str, int]) -> int:
@@ -160,7 +194,8 @@ def _images_in(config: Config, folder: Path, split: str, counts: dict[str, int])
     try:
         return tfds.builder_from_directory(folder).info.splits[split].num_examples
     except Exception as error:  # ValueError, KeyError, AssertionError, …
-        option = "--train-split" if split == config.train_split else "--test-split"
+        options = {"--train-split": config.train_split, "--val-split": config.val_split}
+        option = next((one for one, given in options.items() if split == given), "--test-split")
         known = ", ".join(counts)
         close = nearest(split.partition("[")[0], list(counts))
         hint = f"; did you mean {close}?" if close and close not in split else ""
@@ -171,6 +206,6 @@ def _images_in(config: Config, folder: Path, split: str, counts: dict[str, int])
         ) from None
 
 
-def _unused(splits: tuple[str, str], counts: dict[str, int]) -> str:
+def _unused(splits: tuple[str, ...], counts: dict[str, int]) -> str:
     held = [name for name in HELD_OUT if name in counts and not any(name in split for split in splits)]
     return ", ".join(f"{name} ({counts[name]:,} images)" for name in held if counts[name])

@@ -1,12 +1,14 @@
 """A folder of TFRecord files that hold `tf.Example`s, with encoded images and labels in them.
 
-Whether a file belongs to the train or to the test part is read from its path, such as
+Whether a file belongs to the train, val or test part is read from its path, such as
 `train-00000-of-00004.tfrecord`, `val/part-1.tfrecord.gz`, `Split-test/data_tfrecord-00000-of-00001.gz`.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -18,7 +20,7 @@ from pipeline.config import Config
 from pipeline.errors import BadInput
 from pipeline.images import is_grey, opened
 from pipeline.sources.dataset import Dataset, Image, better_than_guessing
-from pipeline.sources.splits import HELD_OUT, split
+from pipeline.sources.splits import own_parts, split, taken_for_val
 
 # Names of features that are understood, the first found of each.
 IMAGES = ("image", "image/encoded", "image_raw", "encoded")
@@ -81,10 +83,12 @@ def inspect(config: Config) -> Dataset:
     )  # fmt: skip
 
 
-def read(config: Config, dataset: Dataset) -> Iterator[tuple[str, Image]]:
-    """Each image with its part, in the order of the files, which is not changed."""
+def read(
+    config: Config, dataset: Dataset, start: int = 0, stop: int | None = None
+) -> Iterator[tuple[str, Image]]:
+    """Each image with its part, in the order of the files, from the `start`-th up to the `stop`-th."""
     root = Path(config.data)
-    found = _scan(root)
+    found = _scan_once(root, dataset.fingerprint)
     places = [
         f"{file}#{at:07d}"
         for file, of_file in zip(found.files, found.labels, strict=True)
@@ -92,17 +96,24 @@ def read(config: Config, dataset: Dataset) -> Iterator[tuple[str, Image]]:
     ]
     labels = [label for of_file in found.labels for label in of_file]
     if dataset.splits:
-        name_of = {dataset.splits[0]: "train", dataset.splits[1]: "test"}
-        parts = {index: name_of.get(_part_of(place), "") for index, place in enumerate(places)}
+        roles = dict(zip(dataset.splits, dataset.roles, strict=True))
+        parts = {i: roles[part] for i, place in enumerate(places) if (part := _part_of(place)) in roles}
+        train = [index for index, part in parts.items() if part == "train"]
+        held = taken_for_val([places[i] for i in train], [labels[i] for i in train], config)
+        parts |= {train[index]: "val" for index in held}
     else:
         parts = {index: part for part, index in split(places, labels, config)}
-    index = 0
-    for file in found.files:
-        for example in _examples(root, file):
-            if parts[index]:
-                data = example.features.feature[found.keys[0]].bytes_list.value
-                yield parts[index], Image(places[index], labels[index], data[0] if data else b"")
-            index += 1
+    wanted = set(sorted(parts)[start:stop])
+    first = 0  # record of a file
+    for file, of_file in zip(found.files, found.labels, strict=True):
+        asked = [index for index in range(first, first + len(of_file)) if index in wanted]
+        if asked:
+            some = itertools.islice(_examples(root, file, asked[0] - first), asked[-1] - asked[0] + 1)
+            for index, example in enumerate(some, asked[0]):
+                if index in wanted:
+                    data = example.features.feature[found.keys[0]].bytes_list.value
+                    yield parts[index], Image(places[index], labels[index], data[0] if data else b"")
+        first += len(of_file)
 
 
 def _files(root: Path) -> Iterator[str]:
@@ -121,15 +132,13 @@ def _part_of(file: str) -> str:
 
 def _own_parts(root: Path, files: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     parts = {_part_of(file): file for file in reversed(files)}
-    held_out = [part for part in HELD_OUT if part in parts]
-    if "train" not in parts or not held_out:
-        return (), ()
-    if "" in parts:
+    used, unused = own_parts(list(parts))
+    if used and "" in parts:
         raise BadInput(
-            f"--data {root}: some files are of the parts train and {held_out[0]}, and {parts['']} is of "
+            f"--data {root}: some files are of the parts train and {used[-1]}, and {parts['']} is of "
             "none; the path of each must say its part"
         )
-    return ("train", held_out[0]), tuple(held_out[1:])
+    return used, unused
 
 
 def _unused(found: _Found, parts: Sequence[str]) -> str:
@@ -138,6 +147,12 @@ def _unused(found: _Found, parts: Sequence[str]) -> str:
         if _part_of(file) in counts:
             counts[_part_of(file)] += len(labels)
     return ", ".join(f"{part} ({count:,} images)" for part, count in counts.items() if count)
+
+
+@functools.lru_cache(maxsize=1)
+def _scan_once(root: Path, fingerprint: str) -> _Found:
+    """`_scan`, which reads everything, once for all ranges that a process reads of the same files."""
+    return _scan(root)
 
 
 def _scan(root: Path) -> _Found:
@@ -190,8 +205,8 @@ def _keys_in(root: Path, files: Sequence[str]) -> tuple[str, str, str]:
     raise BadInput(f"--data {root}: its TFRecord files hold no examples")
 
 
-def _examples(root: Path, file: str) -> Iterator[Any]:
-    """The `tf.Example`s of a file, compressed or not.
+def _examples(root: Path, file: str, skip: int = 0) -> Iterator[Any]:
+    """The `tf.Example`s of a file, compressed or not, without the first `skip` ones.
 
     Raises:
         BadInput: It is broken, or holds something else.
@@ -205,7 +220,7 @@ def _examples(root: Path, file: str) -> Iterator[Any]:
         stream = tf.data.TFRecordDataset(
             str(root / file), compression_type="GZIP" if packed else "", buffer_size=1 << 20
         )
-        for some in stream.batch(_AT_ONCE).as_numpy_iterator():
+        for some in stream.skip(skip).batch(_AT_ONCE).as_numpy_iterator():
             yield from map(tf.train.Example.FromString, some)
     except (tf.errors.OpError, OSError, DecodeError) as error:
         why = "no tf.Example in it" if isinstance(error, DecodeError) else "broken, or no TFRecord file"
