@@ -23,6 +23,7 @@ from tfx.dsl.components.base import base_beam_component, base_beam_executor, exe
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from pipeline import sources
+from pipeline.components.artifacts import Artifacts
 from pipeline.config import Config
 from pipeline.errors import BadInput
 from pipeline.images import Look, look_at_all
@@ -46,12 +47,7 @@ _LookedAt = tuple[str, sources.Image, Look, bytes]
 class Executor(base_beam_executor.BaseBeamExecutor):
     """Reads a source, checks each image by decoding it, and writes the shards."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Write the examples.
 
         Raises:

@@ -10,6 +10,7 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from pipeline import changes
 from pipeline.components import validator
+from pipeline.components.artifacts import Artifacts
 from pipeline.errors import Stopped
 
 
@@ -28,12 +29,7 @@ def judged(found: list[changes.Finding], accept: str) -> list[dict[str, str]]:
 class Executor(base_executor.BaseExecutor):
     """Passes when no finding is an error, or all that are were accepted."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Read the findings.
 
         Raises:

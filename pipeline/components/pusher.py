@@ -13,18 +13,14 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts, standa
 from tfx.utils import json_utils, proto_utils
 
 from pipeline import code, evaluation
+from pipeline.components.artifacts import Artifacts
 from pipeline.pushed import confirm, push, same, versions
 
 
 class Executor(tfx_executor.Executor):
     """TFX's Pusher with numbered versions that appear complete or not at all."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Push the model if both blessings are there, unless the newest version is this very model.
 
         Raises:

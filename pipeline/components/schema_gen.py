@@ -11,17 +11,13 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from pipeline import schema
 from pipeline.components import statistics_gen
+from pipeline.components.artifacts import Artifacts
 
 
 class Executor(base_executor.BaseExecutor):
     """Writes schema.pbtxt."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Infer a schema, unless one was given: that is kept as it is, comments too."""
         found = Path(artifact_utils.get_single_instance(input_dict["statistics"]).uri)
         text = exec_properties["given"] or schema.infer(

@@ -15,6 +15,7 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import path_utils
 
 from pipeline import workers
+from pipeline.components.artifacts import Artifacts
 
 RESULT = "serving.json"
 
@@ -22,12 +23,7 @@ RESULT = "serving.json"
 class Executor(base_executor.BaseExecutor):
     """Blesses a model whose signatures all answer what its Keras sibling answers."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Probe the model and write `serving.json` and the blessing."""
         model = artifact_utils.get_single_instance(input_dict["model"])
         run = artifact_utils.get_single_instance(input_dict["model_run"])

@@ -10,7 +10,6 @@ import pandas as pd
 import tensorflow as tf
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import statistics_pb2
-from tfx import types
 from tfx.components.statistics_gen import component as tfx_statistics_gen
 from tfx.components.statistics_gen import executor as tfx_executor
 from tfx.dsl.components.base import executor_spec
@@ -28,6 +27,7 @@ from keras_cnns.training.examples import (
     images_of,
     records,
 )
+from pipeline.components.artifacts import Artifacts
 from pipeline.components.example_gen import facts_of
 from pipeline.images import opened
 
@@ -53,12 +53,7 @@ def options() -> tfdv.StatsOptions:
 class Executor(tfx_executor.Executor):
     """TFX's executor; small data sets go through TFDV's in-memory form of the same statistics."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Write the statistics of each split, FeatureStats.pb, as TFX does."""
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         if facts_of(examples)["images"] > IN_MEMORY:
@@ -76,10 +71,7 @@ class Executor(tfx_executor.Executor):
             _write(whole, found)
 
     def _in_memory(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
+        self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]
     ) -> None:
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         statistics = artifact_utils.get_single_instance(output_dict["statistics"])

@@ -14,6 +14,7 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 from pipeline import validation
 from pipeline.changes import Finding
 from pipeline.components import schema_gen, statistics_gen
+from pipeline.components.artifacts import Artifacts
 
 FINDINGS = "findings.json"  # beside TFDV's own anomalies
 
@@ -21,12 +22,7 @@ FINDINGS = "findings.json"  # beside TFDV's own anomalies
 class Executor(base_executor.BaseExecutor):
     """Writes TFDV's anomalies as TFX's ExampleValidator does, and what they mean."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[types.Artifact]],
-        output_dict: dict[str, list[types.Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Compare and write; stopping is the gate's."""
         statistics = artifact_utils.get_single_instance(input_dict["statistics"])
         splits = artifact_utils.decode_split_names(statistics.split_names)
