@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +148,35 @@ def test_a_folder_inside_of_a_class_is_the_origin(tmp_path: Path) -> None:
     config = Config(data=str(root))
     found = {image.source: image.origin for _, image in sources.read(config, sources.inspect(config))}
     assert found == {"a/1.png": "", "a/phone/2.png": "phone", "b/scan/old/1.png": "scan/old"}
+
+
+def test_nothing_in_a_class_folder_is_passed_over_without_a_word(tmp_path: Path) -> None:
+    """A folder may have the name of a picture; what is no file is named as one that cannot be read."""
+    root = fill(tmp_path, "a/1.png", "a/odd.png/2.png", "b/1.png", "b/.hidden.png")
+    (root / "c" / "empty").mkdir(parents=True)
+    os.mkfifo(root / "b" / "pipe.png")
+    (root / "b" / "gone.jpg").symlink_to("nowhere.jpg")
+    config = Config(data=str(root))
+    dataset = sources.inspect(config)
+    assert (dataset.classes, dataset.unused) == (("a", "b"), "c (no images)")
+    found = {image.source: bool(image.data) for _, image in sources.read(config, dataset)}
+    assert found == {
+        "a/1.png": True, "a/odd.png/2.png": True, "b/1.png": True, "b/pipe.png": False, "b/gone.jpg": False,
+    }  # fmt: skip
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = fill(tmp_path, "a/1.png", "a/closed/2.png", "b/1.png")
+    opens = os.scandir
+
+    def closed(place: bytes) -> Any:  # root can read whatever the permissions say
+        if os.fsencode(place).endswith(b"closed"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opens(place)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(BadInput, match="a/closed cannot be read: Permission denied"):
+        sources.inspect(Config(data=str(root)))
 
 
 def test_a_val_part_beside_test_is_a_part_of_its_own(tmp_path: Path) -> None:

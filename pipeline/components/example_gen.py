@@ -189,6 +189,7 @@ def write(
         shutil.rmtree(folder / _IN_PIECES, ignore_errors=True)
         for writer in itertools.chain.from_iterable(shards.values()):
             writer.close()
+    tally.bad.sort(key=lambda one: one["path"])
     _check_splits(config, dataset, tally)
     splits = {split: {"count": sum(counts), "per_class": counts} for split, counts in tally.per_class.items()}
     return {

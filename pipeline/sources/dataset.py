@@ -22,7 +22,7 @@ class Dataset:
             labels lie in the examples, the share that equal classes would have.
         min_accuracy: Accuracy that blesses a model unless the configuration says otherwise.
         fit: "resize" or "pad" unless the configuration says otherwise.
-        unused: Parts that are not looked at, for a person: "validation (1,000 images)".
+        unused: Parts and class folders that bring nothing, for a person: "validation (9 images), c (no images)".
     """
 
     kind: str

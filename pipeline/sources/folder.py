@@ -57,7 +57,8 @@ def inspect(config: Config) -> Dataset:
     return Dataset(
         kind="folder", title=root.resolve().name, classes=tuple(names), images=len(paths),
         channels=_channels(root, paths), fingerprint=fingerprint.hexdigest(), splits=used,
-        largest_share=share, min_accuracy=better_than_guessing(share), unused=_unused(root, unused),
+        largest_share=share, min_accuracy=better_than_guessing(share),
+        unused=", ".join([*_unused(root, unused), *_empty(root, used, names)]),
     )  # fmt: skip
 
 
@@ -131,9 +132,16 @@ def _walk(root: Path, parts: Sequence[str], look: bool = True) -> Iterator[tuple
     for part in parts or ("",):
         top = os.fsencode(root / part)
         start = os.fsencode(part) + b"/" if part else b""
-        for one in list(os.scandir(top)):
+        for one in _entries(top):
             if one.is_dir():  # what lies beside the class folders has no class
                 yield from _images_in(one, start + one.name, frozenset(), look)
+
+
+def _entries(folder: bytes) -> list[os.DirEntry[bytes]]:
+    try:
+        return list(os.scandir(folder))
+    except OSError as error:
+        raise BadInput(f"--data: {text(folder)} cannot be read: {error.strerror}") from None
 
 
 def _images_in(
@@ -143,17 +151,12 @@ def _images_in(
     here = seen.st_dev, seen.st_ino
     if here in above:
         return  # a link to a folder that it lies in
-    try:
-        entries = list(os.scandir(folder.path))
-    except OSError:
-        return
-    for one in entries:
+    for one in _entries(folder.path):
         path = name + b"/" + one.name
-        if one.name.lower().endswith(_ENDINGS) and not one.name.startswith(b"."):
-            if one.is_file() or one.is_symlink():
-                yield path, _status(one) if look else seen
-        elif one.is_dir():
+        if one.is_dir():
             yield from _images_in(one, path, above | {here}, look)
+        elif one.name.lower().endswith(_ENDINGS) and not one.name.startswith(b"."):
+            yield path, _status(one) if look else seen
 
 
 def _status(file: os.DirEntry[bytes]) -> os.stat_result:
@@ -173,9 +176,16 @@ def _holds_images(root: Path, part: str) -> bool:
     return any(True for _ in _walk(root, (part,), look=False))
 
 
-def _unused(root: Path, parts: Sequence[str]) -> str:
+def _unused(root: Path, parts: Sequence[str]) -> list[str]:
     counts = {part: sum(1 for _ in _walk(root, (part,), look=False)) for part in parts}
-    return ", ".join(f"{part} ({count:,} images)" for part, count in counts.items() if count)
+    return [f"{part} ({count:,} images)" for part, count in counts.items() if count]
+
+
+def _empty(root: Path, parts: Sequence[str], classes: Sequence[str]) -> list[str]:
+    """Folders that would be classes if they held images."""
+    top = os.fsencode(root / parts[0] if parts else root)
+    held = sorted(text(one.name) for one in _entries(top) if one.is_dir() and not one.name.startswith(b"."))
+    return [f"{name} (no images)" for name in held if name not in classes]
 
 
 def _class_of(path: bytes, parts: Sequence[str]) -> str:
