@@ -22,7 +22,7 @@ class Dataset:
             labels lie in the examples, the share that equal classes would have.
         min_accuracy: Accuracy that blesses a model unless the configuration says otherwise.
         fit: "resize" or "pad" unless the configuration says otherwise.
-        unused: Parts and class folders that bring nothing, for a person: "validation (9 images), c (no images)".
+        unused: Parts and class folders that bring nothing, for a person: "val (9 images), c (no images)".
     """
 
     kind: str
