@@ -45,7 +45,8 @@ def to_example(record: Record) -> bytes:
 
     What many images share is serialized once, and the rest is put between by hand: making the message anew
     takes longer than decoding a small picture. `tests/test_example_gen.py` holds it to what protobuf writes,
-    whose order of names differs between its versions.
+    whose order of names differs between its versions. Two serialized messages one after the other, which
+    every reader merges, take 5.0 µs instead of 2.5: the 5 % that `benchmarks/examples.py` has to spare.
     """
     before, between, after = _shared(
         record.label, record.label_text, record.width, record.height, record.size, record.format,
