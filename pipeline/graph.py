@@ -39,7 +39,7 @@ _DATA_OPTIONS = (
     "seed",
 )  # fmt: skip
 _DATA_CODE = (
-    "pipeline/sources", "pipeline/images.py", "pipeline/components/example_gen.py",
+    "pipeline/sources", "pipeline/images.py", "pipeline/looking.py", "pipeline/components/example_gen.py",
     "pipeline/components/statistics_gen.py", "keras_cnns/training/examples.py",
 )  # fmt: skip
 # What may be changed of a training besides its recipe: `keras_cnns.training.fit.Options`.

@@ -10,7 +10,7 @@ from lines import pipeline
 from test_example_gen import digest, picture
 from test_sources import encoded, records
 
-from pipeline import sources
+from pipeline import looking, sources
 from pipeline.config import Config, beam_options, check
 from pipeline.errors import BadInput
 
@@ -74,7 +74,7 @@ def test_beam_writes_the_shards_that_threads_write(
     (tmp_path / "data" / "train" / "b" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     config = Config(data=str(tmp_path / "data"), beam_runner=runner, max_bad_images=1)
     dataset = sources.inspect(config)
-    monkeypatch.setattr(example_gen, "_IMAGES_A_RANGE", 7)
+    monkeypatch.setattr(looking, "_IMAGES_A_RANGE", 7)
 
     def on_beam() -> beam.Pipeline:
         return beam.Pipeline(argv=beam_options(config))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import sources
+from pipeline import looking, sources
 from pipeline.components import example_gen
 from pipeline.config import Config
 from pipeline.errors import BadInput
@@ -152,16 +152,16 @@ def test_hostile_files_are_named_and_no_pipe_is_waited_for(tmp_path: Path) -> No
     (tmp_path / "data" / "a" / "round").symlink_to(tmp_path / "data" / "a")
     (tmp_path / "data" / "b" / os.fsdecode(b"\xff.png")).write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(BadInput) as caught:
-        written(tmp_path / "data", tmp_path / "out", max_bad_images=4)
-    assert "5 images cannot be read, and --max-bad-images allows 4" in str(caught.value)
+        written(tmp_path / "data", tmp_path / "out", max_bad_images=5)
+    assert "6 images cannot be read, and --max-bad-images allows 5" in str(caught.value)
     for name, why in {
-        "a/text.jpg": "not an image", "a/link.jpg": "empty, or cannot be opened",
+        "a/text.jpg": "not an image", "a/pipe.jpg": "empty, or cannot be opened", "a/link.jpg": "empty, or cannot be opened",
         "a/nowhere.jpg": "empty, or cannot be opened", "a/zero.jpg": "empty, or cannot be opened",
         "b/\\xff.png": "",
     }.items():  # fmt: skip
         assert f"\n  {name}: {why}" in str(caught.value)
-    facts = written(tmp_path / "data", tmp_path / "allowed", max_bad_images=5)
-    assert (facts["images"], len(facts["bad"])) == (40, 5)
+    facts = written(tmp_path / "data", tmp_path / "allowed", max_bad_images=6)
+    assert (facts["images"], len(facts["bad"])) == (40, 6)
 
 
 def test_the_same_picture_in_two_parts_of_the_datas_own_is_reported(tmp_path: Path) -> None:
@@ -219,6 +219,6 @@ def test_in_our_own_split_same_pictures_stay_on_one_side(tmp_path: Path) -> None
 
 def test_no_more_than_a_few_bytes_wait_to_be_looked_at() -> None:
     images = (("train", sources.Image(str(index), 0, bytes(5 << 20))) for index in range(20))
-    sizes = [sum(len(one.data) for _, one in part) for part in example_gen._parts(images)]
+    sizes = [sum(len(one.data) for _, one in part) for part in looking._parts(images)]
     assert max(sizes) == 20 << 20
     assert sum(sizes) == 100 << 20

@@ -5,16 +5,9 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-import hashlib
 import itertools
 import json
-import os
-import pickle
-import shutil
-import sys
-import uuid
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +19,8 @@ from pipeline import sources
 from pipeline.components.artifacts import Artifacts
 from pipeline.config import Config
 from pipeline.errors import BadInput
-from pipeline.images import Look, look_at_all
+from pipeline.images import Look
+from pipeline.looking import looked_at, looked_at_on_beam
 from pipeline.progress import report
 
 SHARDS = {"train": 4, "val": 1, "test": 1}  # of each part that is there
@@ -35,13 +29,6 @@ FACTS = (
 )
 _SAMPLES = 20
 _NAMED = 50  # unreadable images that the error names, and pairs of same pictures that are kept
-_IMAGES_AT_ONCE = 256  # that a thread takes
-_BYTES_AT_ONCE = 16 << 20  # likewise, and the last picture
-_IMAGES_A_RANGE = 4096  # that a worker of Beam reads at a time
-_IN_PIECES = "looked-at"  # folder below the artifact's in which they wait for the loop that writes
-
-# An image without its own bytes, what decoding it shows (with the bytes to be stored), and a hash.
-_LookedAt = tuple[str, sources.Image, Look, bytes]
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -161,16 +148,18 @@ def write(
     tally = _Tally({split: [0] * len(dataset.classes) for split in parts}, dict.fromkeys(parts, 0))
     shards: dict[str, list[Any]] = {}
     (folder / "samples").mkdir(parents=True, exist_ok=True)
-    try:
+    with contextlib.ExitStack() as closed:
         for split in parts:
             count = SHARDS[split]
             (folder / f"Split-{split}").mkdir(parents=True, exist_ok=True)
             names = [f"data_tfrecord-{index:05d}-of-{count:05d}.gz" for index in range(count)]
-            shards[split] = [TFRecordWriter(str(folder / f"Split-{split}" / name), stored) for name in names]
+            files = [str(folder / f"Split-{split}" / name) for name in names]
+            shards[split] = [closed.enter_context(TFRecordWriter(file, stored)) for file in files]
         if on_beam is None:
-            found = _looked_at(sources.read(config, dataset), workers)
+            found = looked_at(sources.read(config, dataset), workers)
         else:
-            found = _looked_at_on_beam(config, dataset, folder / _IN_PIECES, on_beam)
+            found = looked_at_on_beam(config, dataset, folder / "looked-at", on_beam)
+        closed.callback(found.close)
         for wanted, image, look, digest in found:
             if not _accepted(config, dataset, image, look, tally):
                 continue
@@ -185,10 +174,6 @@ def write(
             tally.counts[split] += 1
             report(images=sum(tally.counts.values()), of=dataset.images)
             _keep_sample(split, image, label, look, tally, folder)
-    finally:
-        shutil.rmtree(folder / _IN_PIECES, ignore_errors=True)
-        for writer in itertools.chain.from_iterable(shards.values()):
-            writer.close()
     tally.bad.sort(key=lambda one: one["path"])
     _check_splits(config, dataset, tally)
     splits = {split: {"count": sum(counts), "per_class": counts} for split, counts in tally.per_class.items()}
@@ -199,105 +184,6 @@ def write(
         "same": tally.same.pairs, "remarks": _remarks(tally.same, dataset.unused),
         "fingerprint": dataset.fingerprint,
     }  # fmt: skip
-
-
-def _looked_at_on_beam(
-    config: Config, dataset: sources.Dataset, folder: Path, on_beam: Callable[[], Any]
-) -> Iterator[_LookedAt]:
-    """`_looked_at` by workers of Beam, each with ranges of the ordered stream.
-
-    What they found waits in a file for each range, below a folder that all of them must reach; the files are
-    gone through in the order of the stream.
-    """
-    import apache_beam as beam
-    import tensorflow as tf
-
-    folder.mkdir()
-    starts = range(0, max(dataset.images, 1), _IMAGES_A_RANGE)
-    ranges = [(start, start + _IMAGES_A_RANGE if start < starts[-1] else None) for start in starts]
-    with on_beam() as pipeline:
-        spread = pipeline | beam.Create(ranges) | beam.Reshuffle()
-        spread | beam.Map(_look_at_range, config, dataset, str(folder))
-    for start in starts:
-        file = _piece(folder, start)
-        for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
-            found = pickle.loads(record)
-            if isinstance(found, BadInput):
-                raise found
-            yield found
-        file.unlink()
-
-
-def _look_at_range(
-    part: tuple[int, int | None], config: Config, dataset: sources.Dataset, folder: str
-) -> None:
-    """Write what is found in a range, whole or not at all: Beam may call it again, and elsewhere."""
-    from tensorflow.io import TFRecordWriter
-
-    unfinished = Path(folder) / f"{uuid.uuid4().hex}.part"
-    with TFRecordWriter(str(unfinished)) as writer:
-        try:
-            for split, image, look, digest in _looked_at(sources.read(config, dataset, *part), 1):
-                found = (split, dataclasses.replace(image, data=b""), look, digest)
-                writer.write(pickle.dumps(found))
-        except BadInput as error:  # Beam would wrap it in what a worker calls an error
-            writer.write(pickle.dumps(error))
-    unfinished.replace(_piece(Path(folder), part[0]))
-
-
-def _piece(folder: Path, start: int) -> Path:
-    return folder / f"{start:012d}.tfrecord"
-
-
-def _looked_at(images: Iterable[tuple[str, sources.Image]], workers: int | None) -> Iterator[_LookedAt]:
-    """Each image with what decoding it shows, and a hash of its bytes.
-
-    Threads decode, since TensorFlow and Pillow let go of Python's lock there. What is in memory at a time is
-    bounded in bytes and does not grow with the folder.
-    """
-    workers = workers or os.cpu_count() or 1
-    waiting: collections.deque[tuple[list[tuple[str, sources.Image]], Future[Any]]] = collections.deque()
-    with ThreadPoolExecutor(workers) as pool, _quick_turns():
-        for part in _parts(images):
-            waiting.append((part, pool.submit(_look_at_all, part)))
-            if len(waiting) > 2 * workers:
-                yield from _done(*waiting.popleft())
-        while waiting:
-            yield from _done(*waiting.popleft())
-
-
-@contextlib.contextmanager
-def _quick_turns() -> Iterator[None]:
-    """Let threads change places after 0.2 ms: with Python's 5 ms each read and write waits for a decoder."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(0.0002)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
-
-
-def _parts(images: Iterable[tuple[str, sources.Image]]) -> Iterator[list[tuple[str, sources.Image]]]:
-    part, size = [], 0
-    for one in images:
-        part.append(one)
-        size += len(one[1].data)
-        if len(part) == _IMAGES_AT_ONCE or size >= _BYTES_AT_ONCE:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part
-
-
-def _look_at_all(part: list[tuple[str, sources.Image]]) -> tuple[list[Look], list[bytes]]:
-    data = [image.data for _, image in part]
-    return look_at_all(data), [hashlib.blake2b(one, digest_size=16).digest() for one in data]
-
-
-def _done(part: list[tuple[str, sources.Image]], found: Future[Any]) -> Iterator[_LookedAt]:
-    looks, digests = found.result()
-    for (split, image), look, digest in zip(part, looks, digests, strict=True):
-        yield split, image, look, digest
 
 
 def _accepted(
