@@ -155,9 +155,9 @@ def test_hostile_files_are_named_and_no_pipe_is_waited_for(tmp_path: Path) -> No
         written(tmp_path / "data", tmp_path / "out", max_bad_images=5)
     assert "6 images cannot be read, and --max-bad-images allows 5" in str(caught.value)
     for name, why in {
-        "a/text.jpg": "not an image", "a/pipe.jpg": "empty, or cannot be opened", "a/link.jpg": "empty, or cannot be opened",
-        "a/nowhere.jpg": "empty, or cannot be opened", "a/zero.jpg": "empty, or cannot be opened",
-        "b/\\xff.png": "",
+        "a/text.jpg": "not an image", "a/pipe.jpg": "empty, or cannot be opened",
+        "a/link.jpg": "empty, or cannot be opened", "a/nowhere.jpg": "empty, or cannot be opened",
+        "a/zero.jpg": "empty, or cannot be opened", "b/\\xff.png": "",
     }.items():  # fmt: skip
         assert f"\n  {name}: {why}" in str(caught.value)
     facts = written(tmp_path / "data", tmp_path / "allowed", max_bad_images=6)
