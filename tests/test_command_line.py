@@ -180,7 +180,7 @@ def test_names_of_others_move_no_cursor(tmp_path: Path) -> None:
     from PIL import Image
     from rich.console import Console
 
-    from pipeline.commands.run import _say
+    from pipeline.commands._line import _say
     from pipeline.console import Screen
 
     for name in ("cat", "dog"):

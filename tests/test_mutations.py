@@ -347,13 +347,15 @@ MUTATIONS = (
     ),
     Mutation(
         "subsampling averages",
-        "layers.py", "self.activation(self.size**2 * means * self.coefficient",
+        "layers.py", "self.activation(means * (self.size**2 * self.coefficient)",
         "self.activation(means * self.coefficient",
         "test_lenet.py::test_subsampling_sums_its_window",
     ),
     Mutation(
         "C3 sees all of S2",
-        "layers.py", "places[pair] = link", "places[:, pair[1]] = link",
+        "layers.py", 'np.eye(maps * len(self.table), dtype="float32")[pairs]',
+        'np.repeat(np.eye(len(self.table), dtype="float32")[[p % len(self.table) for p in pairs]], maps, 0)'
+        ".reshape(len(pairs), -1)",
         "test_lenet.py::test_unlinked_maps_have_no_influence_and_linked_ones_do",
     ),
     Mutation(

@@ -638,7 +638,9 @@ def test_the_part_that_was_measured_on_and_what_was_chosen_by_it_are_told() -> N
 
     history = [{"epoch": n, "accuracy": n / 9, "val_accuracy": n / 10, "loss": 1.0} for n in (1, 2, 3)]
     told = "the best epoch was chosen on the test part; --val-share 0.1 keeps one apart"
-    page = learned({"training": {"history": history, "measured_on": "test", "remarks": [told]}})
+    training = {"history": history, "measured_on": "test", "remarks": [told]}
+    page = learned({"output": "runs/x", "training": training})
     assert "Accuracy on the test part began at" in page
     assert f"<p>T{told[1:]}.</p>" in page
-    assert "keeps one apart" not in learned({"training": {"history": history, "measured_on": "val"}})
+    training = {"history": history, "measured_on": "val"}
+    assert "keeps one apart" not in learned({"output": "runs/x", "training": training})

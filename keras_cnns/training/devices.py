@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -38,8 +39,14 @@ def device() -> str:
 
 def strategy(devices: Sequence[str] | None) -> tf.distribute.Strategy:
     """Mirrors a network over several devices; all GPUs where none are named, and nothing over one."""
-    names = list(devices or [gpu.name for gpu in tf.config.list_logical_devices("GPU")])
-    return tf.distribute.MirroredStrategy(names) if len(names) > 1 else tf.distribute.get_strategy()
+    names = tuple(devices or [gpu.name for gpu in tf.config.list_logical_devices("GPU")])
+    return _mirrored(names) if len(names) > 1 else tf.distribute.get_strategy()
+
+
+@functools.cache
+def _mirrored(names: tuple[str, ...]) -> tf.distribute.Strategy:
+    """One a set of devices: a second one would take the first one's exchanges between them for its own."""
+    return tf.distribute.MirroredStrategy(list(names))
 
 
 def precision(asked: str) -> str:

@@ -166,7 +166,8 @@ CALIBRATION_NOTE = "How far the model's certainty is from how often it is right,
 
 def _measures(found: Part) -> Html:
     """What is measured besides accuracy."""
-    pairs = [("loss (cross-entropy)", as_value(found.get("loss")))]
+    loss = found.get("loss")
+    pairs = [("loss (cross-entropy)", as_value(loss) if loss is None else f"{loss:.3g}")]
     if found.get("top5") is not None:
         pairs.append(("right class among the five likeliest", as_share(found["top5"])))
     if found.get("calibration_error") is None:
