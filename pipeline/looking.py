@@ -21,7 +21,7 @@ from pipeline.config import Config
 from pipeline.errors import BadInput
 from pipeline.images import Look, look_at_all
 
-_IMAGES_AT_ONCE = 256  # that a thread takes
+_IMAGES_AT_ONCE = 1024  # that a thread takes
 _BYTES_AT_ONCE = 16 << 20  # likewise, and the last picture
 _IMAGES_A_RANGE = 4096  # that a worker of Beam reads at a time
 
