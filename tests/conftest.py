@@ -28,7 +28,7 @@ def main_job(home: Path) -> Ran:
     ran = pipeline(home, "run")
     assert ran.code == 0, ran.out + ran.err
     left_out = shutil.ignore_patterns("tfx")
-    shutil.copytree(home / "runs" / "digits-lenet5", home / "as-it-was", ignore=left_out)
+    shutil.copytree(home / "runs" / "digits-lenet5", home.with_name("as-it-was"), ignore=left_out)
     return ran
 
 

@@ -604,7 +604,7 @@ def test_in_a_browser(browser, tmp_path, case, width, scheme):
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "dark"), (380, "light")])
 def test_the_main_jobs_own_report_in_a_browser(browser, home, main_job, tmp_path, width, scheme):
-    shutil.copytree(home / "as-it-was", tmp_path / "run")
+    shutil.copytree(home.with_name("as-it-was"), tmp_path / "run")
     path = report.write(tmp_path / "run")
     with open_file(browser, path, width, scheme) as (page, seen):
         for name in ("What came out", "How it learned", "What it was given", "How it was made"):
