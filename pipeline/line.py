@@ -65,8 +65,7 @@ def run(request: dict[str, Any], training: bool = True) -> None:
     from pipeline.config import Config, beam_options
     from pipeline.sources import Dataset
 
-    found = request["dataset"]
-    dataset = Dataset(**{**found, "classes": tuple(found["classes"]), "splits": tuple(found["splits"])})
+    dataset = Dataset.from_json(request["dataset"])
     config = Config(**request["config"])
     output = Path(request["output"])
     place = graph.Place(output / "tfx", output / "checkpoints", Path(request["models"]))

@@ -70,19 +70,13 @@ def run(config: Config, screen: Screen, command: str, *, train: bool = True) -> 
         }
         exit_code = FAILED if result["outcome"] == "not blessed" else exit_code
         result["sentence"] = result["sentence"].format(seconds=f"{result['seconds']:.0f} s")
-        if not train:
-            goal = "run" if result["outcome"] == "passed" else "validate"
-            result["next"] = shlex.join([python(), "-m", "pipeline", goal, *shlex.split(command)[4:]])
-        text = json.dumps(result, indent=1, ensure_ascii=False)
+        result["next"] = _next_command(result, config) if train else _behind_validation(result)
         if train:
             (output / "run.toml").write_text(to_toml(config, code.versions()), encoding="utf-8")
-            (output / "result.json").write_text(text, encoding="utf-8")
-            result["report"] = str(report.write(output))
-        else:
-            (output / "validation.json").write_text(text, encoding="utf-8")
-            page = output / "validation.html"
-            page.write_text(report.render(result, output), encoding="utf-8")
-            result["report"] = str(page)
+        kept, page = ("result.json", "report.html") if train else ("validation.json", "validation.html")
+        text = json.dumps(result, indent=1, ensure_ascii=False)
+        (output / kept).write_text(text, encoding="utf-8")
+        result["report"] = str(report.write(output, kept, page))
     return result, exit_code
 
 
@@ -238,8 +232,8 @@ def _complete(
     return {
         "schema": 1, "name": str(config.name), "data": config.data, "model": config.model,
         "outcome": outcome, "sentence": sentence, "output": str(config.output), **result,
-        "next": _next_command(result, config), "steps": screen.all_steps(), "versions": code.versions(),
-        "git": code.git(), "config": {k: v for k, v in dataclasses.asdict(config).items() if v is not None},
+        "steps": screen.all_steps(), "versions": code.versions(), "git": code.git(),
+        "config": {k: v for k, v in dataclasses.asdict(config).items() if v is not None},
     }  # fmt: skip
 
 
@@ -269,6 +263,12 @@ def _next_command(result: dict[str, Any], config: Config) -> str:
     else:
         words = ["run", "--config", f"{config.output}/run.toml"]
     return shlex.join([python(), "-m", "pipeline", *words])
+
+
+def _behind_validation(result: dict[str, Any]) -> str:
+    """What was typed, as a run where the data passed."""
+    goal = "run" if result["outcome"] == "passed" else "validate"
+    return shlex.join([python(), "-m", "pipeline", goal, *shlex.split(result["command"])[4:]])
 
 
 def python() -> str:

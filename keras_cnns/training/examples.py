@@ -46,7 +46,8 @@ def to_example(record: Record) -> bytes:
     What many images share is serialized once, and the rest is put between by hand: making the message anew
     takes longer than decoding a small picture. `tests/test_example_gen.py` holds it to what protobuf writes,
     whose order of names differs between its versions. Two serialized messages one after the other, which
-    every reader merges, take 5.0 µs instead of 2.5: the 5 % that `benchmarks/examples.py` has to spare.
+    every reader merges, would need none of this, but 5.0 µs instead of 2.5, and the ratio that
+    `benchmarks/examples.py` measures would miss its target.
     """
     before, between, after = _shared(
         record.label, record.label_text, record.width, record.height, record.size, record.format,

@@ -44,5 +44,4 @@ def _say(result: dict[str, Any]) -> None:
     print(f"{printable(result['sentence'], keep=chr(10))}     report {result['report']}")
     if result["outcome"] == "failed":
         print(f"log: {result['output']}/log.txt")
-    if "next" in result:
-        print(f"next: {result['next']}")
+    print(f"next: {result['next']}")

@@ -41,10 +41,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             BadInput: Too many images cannot be read, a label is out of range, or a split is empty.
         """
         config = Config(**json.loads(exec_properties["config"]))
-        found = json.loads(exec_properties["dataset"])
-        dataset = sources.Dataset(
-            **{**found, "classes": tuple(found["classes"]), "splits": tuple(found["splits"])}
-        )
+        dataset = sources.Dataset.from_json(json.loads(exec_properties["dataset"]))
         artifact = artifact_utils.get_single_instance(output_dict["examples"])
         artifact.split_names = artifact_utils.encode_split_names(list(sources.parts(config, dataset)))
         default = f"--runner={Config().beam_runner}"
@@ -148,18 +145,18 @@ def write(
     tally = _Tally({split: [0] * len(dataset.classes) for split in parts}, dict.fromkeys(parts, 0))
     shards: dict[str, list[Any]] = {}
     (folder / "samples").mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as closed:
+    with contextlib.ExitStack() as at_the_end:
         for split in parts:
             count = SHARDS[split]
             (folder / f"Split-{split}").mkdir(parents=True, exist_ok=True)
             names = [f"data_tfrecord-{index:05d}-of-{count:05d}.gz" for index in range(count)]
             files = [str(folder / f"Split-{split}" / name) for name in names]
-            shards[split] = [closed.enter_context(TFRecordWriter(file, stored)) for file in files]
+            shards[split] = [at_the_end.enter_context(TFRecordWriter(file, stored)) for file in files]
         if on_beam is None:
             found = looked_at(sources.read(config, dataset), workers)
         else:
             found = looked_at_on_beam(config, dataset, folder / "looked-at", on_beam)
-        closed.callback(found.close)
+        at_the_end.callback(found.close)
         for wanted, image, look, digest in found:
             if not _accepted(config, dataset, image, look, tally):
                 continue

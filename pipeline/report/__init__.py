@@ -24,35 +24,37 @@ STYLE = Path(__file__).parents[1] / "pages.css"  # shared with the page of `serv
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def write(folder: Path) -> Path:
-    """Write `report.html` into the folder of a run, from the `result.json` that lies there.
+def write(folder: Path, source: str = "result.json", page: str = "report.html") -> Path:
+    """Write a page into the folder of a run, from the result that lies there.
 
     Args:
         folder: Folder of one run. Pictures are named in `result.json` relative to it; one that is missing,
             lies outside, is neither PNG nor JPEG, or is larger than 200 kB is replaced by a few words.
+        source: Name of the result; `validation.json` is one of `validate`.
+        page: Name of what is written.
 
     Returns:
-        The path of the report. It replaces an older one in a single step.
+        The path of the page. It replaces an older one in a single step.
 
     Raises:
-        FileNotFoundError: The folder holds no `result.json`.
-        ValueError: `result.json` is not JSON, or of a schema that this version does not read.
+        FileNotFoundError: The folder holds no such result.
+        ValueError: It is not JSON, or of a schema that this version does not read.
     """
-    source = folder / "result.json"
-    if not source.is_file():
-        raise FileNotFoundError(f"folder {folder}: it holds no result.json; give the folder that a run made")
+    file = folder / source
+    if not file.is_file():
+        raise FileNotFoundError(f"folder {folder}: it holds no {source}; give the folder that a run made")
     try:
-        result = json.loads(source.read_text(encoding="utf-8"))
+        result = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{source}: not readable as JSON: {error}") from None
+        raise ValueError(f"{file}: not readable as JSON: {error}") from None
     schema = result.get("schema") if isinstance(result, dict) else None
     if schema != SCHEMA:
         raise ValueError(
-            f"{source}: schema must be {SCHEMA}, not {schema!r}; it was written by another version"
+            f"{file}: schema must be {SCHEMA}, not {schema!r}; it was written by another version"
         )
-    target, partial = folder / "report.html", folder / "report.html.part"
+    partial = folder / f"{page}.part"
     partial.write_text(render(result, folder), encoding="utf-8")
-    return partial.replace(target)
+    return partial.replace(folder / page)
 
 
 def render(result: Part, folder: Path) -> str:

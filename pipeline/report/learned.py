@@ -88,10 +88,8 @@ def _progress(history: Sequence[Part], part: str | None = None) -> str:
         as_share(value) for value in (points[0][1], max(y for _, y in points), points[-1][1])
     )
     epoch = next(epoch for epoch, value in points if as_share(value) == best)
-    which = (
-        ("Accuracy on the {part} part" if part else "Validation accuracy") if twin else "Training accuracy"
-    )
-    which = which.format(part=part)
+    measured = f"Accuracy on the {part} part" if part else "Validation accuracy"
+    which = measured if twin else "Training accuracy"
     if len(points) == 1:
         return f"{total}. {which} was {best}."
     ended = "" if last == best else f" and ended at {last}"

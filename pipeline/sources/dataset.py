@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class Dataset:
     min_accuracy: float
     fit: str = "resize"
     unused: str = ""
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Dataset:
+        """The same again, when JSON has made lists of its tuples."""
+        return cls(**{**found, "classes": tuple(found["classes"]), "splits": tuple(found["splits"])})
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from pipeline.config import Config
 from pipeline.errors import BadInput
 from pipeline.images import SUFFIXES, is_grey, opened
 from pipeline.sources.dataset import Dataset, Image, better_than_guessing
-from pipeline.sources.splits import HELD_OUT, TEST, VAL, order, own_parts, split, taken_for_val
+from pipeline.sources.splits import HELD_OUT, TEST, VAL, in_own_parts, order, own_parts, split
 
 SIZE_LIMIT = 512 << 20  # bytes of a picture's file; what is larger is no picture
 _ENDINGS = tuple(suffix.encode() for suffix in SUFFIXES)
@@ -76,24 +76,15 @@ def read(
     labels = [label_of[name.split("/")[inside - 1]] for name in names]
     parts: Iterator[tuple[str, int]]
     if dataset.splits:
-        parts = _in_own_parts(names, labels, config, dict(zip(dataset.splits, dataset.roles, strict=True)))
+        role_of = dict(zip(dataset.splits, dataset.roles, strict=True))
+        own = in_own_parts(names, labels, [role_of[name.partition("/")[0]] for name in names], config)
+        parts = ((own[index], index) for index in order(names, config.seed))
     else:
         parts = split(names, labels, config)
     root = os.fsencode(config.data) + b"/"
     for part, index in itertools.islice(parts, start, stop):
         origin = "/".join(names[index].split("/")[inside:-1])
         yield part, Image(names[index], labels[index], _bytes_of(root + paths[index]), origin)
-
-
-def _in_own_parts(
-    names: Sequence[str], labels: Sequence[int], config: Config, roles: dict[str, str]
-) -> Iterator[tuple[str, int]]:
-    roles_of = [roles[name.partition("/")[0]] for name in names]
-    train = [index for index, role in enumerate(roles_of) if role == "train"]
-    for index in taken_for_val([names[i] for i in train], [labels[i] for i in train], config):
-        roles_of[train[index]] = "val"
-    for index in order(names, config.seed):
-        yield roles_of[index], index
 
 
 def text(path: bytes) -> str:

@@ -34,6 +34,24 @@ def split(names: Sequence[str], labels: Sequence[int], config: Config) -> Iterat
     return _divided(names, labels, config.seed, {"test": config.test_share, "val": config.val_share})
 
 
+def in_own_parts(
+    names: Sequence[str], labels: Sequence[int], roles: Sequence[str], config: Config
+) -> list[str]:
+    """The part of each image of data that is divided: its own, or val for the share that is taken for that.
+
+    Args:
+        names: One for each image.
+        labels: One for each image.
+        roles: What each image's own part is for: "train", "val" or "test".
+        config: `val_share` and `seed` are looked at.
+    """
+    parts = list(roles)
+    train = [index for index, role in enumerate(roles) if role == "train"]
+    for index in taken_for_val([names[i] for i in train], [labels[i] for i in train], config):
+        parts[train[index]] = "val"
+    return parts
+
+
 def taken_for_val(names: Sequence[str], labels: Sequence[int], config: Config) -> set[int]:
     """Indices of the training images that `val_share` keeps apart, a share of each class."""
     parts = _divided(names, labels, config.seed, {"val": config.val_share})

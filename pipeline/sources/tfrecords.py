@@ -20,7 +20,7 @@ from pipeline.config import Config
 from pipeline.errors import BadInput
 from pipeline.images import is_grey, opened
 from pipeline.sources.dataset import Dataset, Image, better_than_guessing
-from pipeline.sources.splits import own_parts, split, taken_for_val
+from pipeline.sources.splits import in_own_parts, own_parts, split
 
 # Names of features that are understood, the first found of each.
 IMAGES = ("image", "image/encoded", "image_raw", "encoded")
@@ -96,11 +96,9 @@ def read(
     ]
     labels = [label for of_file in found.labels for label in of_file]
     if dataset.splits:
-        roles = dict(zip(dataset.splits, dataset.roles, strict=True))
-        parts = {i: roles[part] for i, place in enumerate(places) if (part := _part_of(place)) in roles}
-        train = [index for index, part in parts.items() if part == "train"]
-        held = taken_for_val([places[i] for i in train], [labels[i] for i in train], config)
-        parts |= {train[index]: "val" for index in held}
+        role_of = dict(zip(dataset.splits, dataset.roles, strict=True))
+        roles = [role_of.get(_part_of(place), "") for place in places]
+        parts = {i: part for i, part in enumerate(in_own_parts(places, labels, roles, config)) if part}
     else:
         parts = {index: part for part, index in split(places, labels, config)}
     wanted = set(sorted(parts)[start:stop])
