@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from keras_cnns._checks import unknown
-from pipeline.errors import BadInput
+from tuning.errors import BadInput
 
 ERROR, WARNING, ACCEPTED = "error", "warning", "accepted"
 

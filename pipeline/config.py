@@ -15,7 +15,7 @@ from keras_cnns.recipes import RECIPE_NAMES, Recipe, recipe_for
 from keras_cnns.registry import MODELS
 from pipeline import schema
 from pipeline.changes import CHANGES, accepted
-from pipeline.errors import BadInput
+from tuning.errors import BadInput
 
 # Data whose pictures mean something else in a mirror.
 UNMIRRORED = ("digits", "mnist", "emnist", "kmnist", "svhn_cropped", "omniglot", "binary_alpha_digits")

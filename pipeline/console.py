@@ -13,8 +13,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.errors import printable
 from pipeline.steps import STEPS
+from tuning.errors import printable
 
 _NAMES = list(STEPS.values())
 _WIDTH = 96

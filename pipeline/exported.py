@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import BadInput
+from tuning.errors import BadInput
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import BadInput
+from tuning.errors import BadInput
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Pillow

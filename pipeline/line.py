@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import lanes, lean, progress, workers
-from pipeline.errors import BadInput, Stopped
+from pipeline.stopped import Stopped
+from tuning.errors import BadInput
 
 
 def main() -> None:

@@ -18,8 +18,8 @@ from typing import Any
 
 from pipeline import sources
 from pipeline.config import Config
-from pipeline.errors import BadInput
 from pipeline.images import Look, look_at_all
+from tuning.errors import BadInput
 
 _IMAGES_AT_ONCE = 1024  # that a thread takes
 _BYTES_AT_ONCE = 16 << 20  # likewise, and the last picture

@@ -17,12 +17,12 @@ from keras_cnns.training import examples, reference
 from pipeline import changes, evaluation, graph, images, schema  # noqa: F401  # the line needs both, imported with the rest
 from pipeline.components import example_gen, gate, pusher, schema_gen, serving_check, validator
 from pipeline.config import Config
-from pipeline.errors import Stopped
 from pipeline.progress import send
 from pipeline.pushed import latest
 from pipeline.report.pictures import MAX_PICTURE_BYTES
 from pipeline.sources import Dataset
 from pipeline.steps import STEPS
+from pipeline.stopped import Stopped
 
 _NOT_WORK = ("ExampleValidator", "Gate", "Pusher")  # of these, only a push makes a run that did something
 _SHOWN = 256  # pixels of a picture's longer side; even noise is small enough then

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_cnns._checks import nearest
-from pipeline.errors import BadInput
+from tuning.errors import BadInput
 
 RESULT = "result.json"
 RUNS = Path("runs")

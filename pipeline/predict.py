@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from keras_cnns._checks import nearest
 from pipeline import pushed
-from pipeline.errors import BadInput, printable
 from pipeline.images import SUFFIXES
+from tuning.errors import BadInput, printable
 
 if TYPE_CHECKING:
     from pipeline.exported import Exported

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_cnns._checks import nearest
-from pipeline.errors import BadInput
+from tuning.errors import BadInput
 
 LATEST = "latest.json"
 PUSH = "push.json"  # in a version: when it was pushed, its accuracy, run and git revision

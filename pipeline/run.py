@@ -23,9 +23,9 @@ from keras_cnns.registry import MODELS
 from pipeline import code, report, sources, warm
 from pipeline.config import UNMIRRORED, Config, check, to_toml
 from pipeline.console import Screen
-from pipeline.errors import BadInput
+from tuning.errors import BadInput
+from tuning.terminal import BAD_INPUT, FAILED, INTERRUPTED, OK
 
-OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 _GPUS = "CUDA_VISIBLE_DEVICES"
 
 

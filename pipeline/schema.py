@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_cnns._checks import unknown
-from pipeline.errors import BadInput
+from tuning.errors import BadInput
 
 FILE = "schema.pbtxt"
 HEAD = """\

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pipeline import pushed
 from pipeline.config import Config
-from pipeline.errors import BadInput
 from pipeline.sources import Dataset
+from tuning.errors import BadInput
 
 LATEST = "latest"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import lean
-from pipeline.errors import BadInput
+from tuning.errors import BadInput
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import BadInput
+from tuning.errors import BadInput
 
 _PROBE = Path(__file__).parent / "components" / "serving_probe.py"
 COMMANDS = {

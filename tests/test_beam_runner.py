@@ -12,7 +12,7 @@ from test_sources import encoded, records
 
 from pipeline import looking, sources
 from pipeline.config import Config, beam_options, check
-from pipeline.errors import BadInput
+from tuning.errors import BadInput
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_labels_out_of_range_are_refused(tmp_path: Path) -> None:
     from pipeline import sources
     from pipeline.components import example_gen
     from pipeline.config import Config
-    from pipeline.errors import BadInput
+    from tuning.errors import BadInput
 
     picture = io.BytesIO()
     Image.new("L", (8, 8)).save(picture, "PNG")

@@ -10,8 +10,8 @@ import pytest
 
 from pipeline import lanes
 from pipeline.config import Config, check
-from pipeline.errors import BadInput
 from pipeline.sources import Dataset
+from tuning.errors import BadInput
 
 COUNT = 400
 

@@ -17,8 +17,8 @@ from PIL import Image
 from pipeline import looking, sources
 from pipeline.components import example_gen
 from pipeline.config import Config
-from pipeline.errors import BadInput
 from pipeline.images import readable
+from tuning.errors import BadInput
 
 ROOT = Path(__file__).parents[1]
 

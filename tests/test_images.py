@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from pipeline.errors import BadInput
 from pipeline.images import PIXEL_LIMIT, SCAN_LIMIT, look_at, look_at_all, readable, small
 from pipeline.predict import _read
+from tuning.errors import BadInput
 
 ROOT = Path(__file__).parents[1]
 

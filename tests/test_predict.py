@@ -12,7 +12,7 @@ import pytest
 from lines import Ran, pipeline
 
 from pipeline import predict, pushed
-from pipeline.errors import BadInput
+from tuning.errors import BadInput
 
 
 @pytest.fixture(scope="module")

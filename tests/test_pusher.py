@@ -15,7 +15,7 @@ import pytest
 from lines import Ran, pipeline
 
 from pipeline import pushed
-from pipeline.errors import BadInput
+from tuning.errors import BadInput
 
 
 def model(folder: Path, text: str = "weights") -> Path:

@@ -26,10 +26,11 @@ from browser import FAINT, OUTSIDE, chromium, open_page
 from lines import Ran, pipeline
 from PIL import Image
 
-from pipeline import predict, pushed, report
+from pipeline import predict, pushed
+from tuning import pages
 
 LIMIT = 32 << 20
-STYLE = report.STYLE.with_name("report") / "report.css"
+STYLE = pages.STYLES[1]
 
 
 @dataclass(frozen=True)
@@ -500,7 +501,7 @@ def test_a_picture_can_be_pasted(server: Server, samples: list[Path], browser: A
 
 def test_both_pages_have_their_colours_from_one_place(server: Server) -> None:
     _, page = server.ask("GET", "/")
-    shared = report.STYLE.read_text(encoding="utf-8")
+    shared = pages.STYLES[0].read_text(encoding="utf-8")
     assert shared in page
     own = page.replace(shared, "") + STYLE.read_text(encoding="utf-8")
     assert re.findall(r"#[0-9a-f]{6}|prefers-color-scheme", own) == []

@@ -14,9 +14,9 @@ from PIL import Image
 
 from pipeline import sources
 from pipeline.config import Config
-from pipeline.errors import BadInput
 from pipeline.images import look_at
 from pipeline.sources.splits import stratified
+from tuning.errors import BadInput
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "tfds" / "mnist" / "3.0.1"
 

@@ -16,7 +16,8 @@ from PIL import Image
 
 from pipeline import lanes, schema, sources
 from pipeline.config import Config, check
-from pipeline.errors import BadInput, Stopped
+from pipeline.stopped import Stopped
+from tuning.errors import BadInput
 
 BASE: dict[str, Any] = {
     "counts": {"cat": 40, "dog": 40}, "side": 32, "mode": "RGB", "bright": 100, "suffix": "png", "seed": 0,

@@ -12,9 +12,9 @@ from lines import Ran, pipeline
 
 from pipeline import config, graph, warm
 from pipeline.config import Config
-from pipeline.errors import BadInput
 from pipeline.run import resolve
 from pipeline.sources import Dataset
+from tuning.errors import BadInput
 
 DATA = Dataset("folder", "pets", ("cat", "dog"), 20, 3, "x", (), 0.5, 0.6)
 HOW = {"height": 32, "width": 32, "channels": 3}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.commands import _options
-from pipeline.errors import printable
+from tuning.errors import printable
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -59,7 +59,7 @@ def _first(pairs: dict[str, tuple[Any, Any]]) -> dict[str, tuple[Any, Any]]:
 
 
 def _word(value: Any) -> str:
-    from pipeline.report.words import as_value
+    from tuning.pages.words import as_value
 
     return as_value(value)
 

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from pipeline.errors import BadInput, printable
+from tuning.errors import BadInput, printable
 
 SUMMARY = "ask a pushed model about pictures"
 DESCRIPTION = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pipeline.errors import BadInput
+from tuning.errors import BadInput
 
 SUMMARY = "write the report of a run again"
 DESCRIPTION = "Write report.html of a run anew from its result.json, and print where it lies."

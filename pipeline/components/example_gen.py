@@ -18,10 +18,10 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 from pipeline import sources
 from pipeline.components.artifacts import Artifacts
 from pipeline.config import Config
-from pipeline.errors import BadInput
 from pipeline.images import Look
 from pipeline.looking import looked_at, looked_at_on_beam
 from pipeline.progress import report
+from tuning.errors import BadInput
 
 SHARDS = {"train": 4, "val": 1, "test": 1}  # of each part that is there
 FACTS = (

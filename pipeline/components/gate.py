@@ -11,7 +11,7 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 from pipeline import changes
 from pipeline.components import validator
 from pipeline.components.artifacts import Artifacts
-from pipeline.errors import Stopped
+from pipeline.stopped import Stopped
 
 
 def judged(found: list[changes.Finding], accept: str) -> list[dict[str, str]]:

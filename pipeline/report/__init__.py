@@ -15,13 +15,11 @@ from pipeline.report.given import given
 from pipeline.report.header import header
 from pipeline.report.learned import learned
 from pipeline.report.made import made
-from pipeline.report.tags import Html, section, tag
-from pipeline.report.words import Part
+from pipeline.report.part import Part
+from tuning import pages
+from tuning.pages.tags import section, tag
 
 SCHEMA = 1
-
-STYLE = Path(__file__).parents[1] / "pages.css"  # shared with the page of `serve`
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def write(folder: Path, source: str = "result.json", page: str = "report.html") -> Path:
@@ -52,30 +50,15 @@ def write(folder: Path, source: str = "result.json", page: str = "report.html") 
         raise ValueError(
             f"{file}: schema must be {SCHEMA}, not {schema!r}; it was written by another version"
         )
-    partial = folder / f"{page}.part"
-    partial.write_text(render(result, folder), encoding="utf-8")
-    return partial.replace(folder / page)
+    return pages.replace(folder / page, render(result, folder))
 
 
 def render(result: Part, folder: Path) -> str:
     """The report as HTML text; `folder` is where the pictures named in `result` lie."""
-    own = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
-    style = STYLE.read_text(encoding="utf-8") + own
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("link", rel="icon", href="data:,"),
-        tag("title", f"{result['name']}: {result['outcome']}"),
-        tag("style", Html(style)),
-    )
     sections = (
         section("came-out", "What came out", came_out(result, folder)),
         section("learned", "How it learned", learned(result)),
         section("given", "What it was given", given(result, folder)),
         section("made", "How it was made", made(result)),
     )
-    body = tag("body", header(result), tag("main", *sections))
-    return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
+    return pages.page(f"{result['name']}: {result['outcome']}", header(result), tag("main", *sections))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.report.charts import interval_strip, scale_of, tick_labels
 from pipeline.report.matrix import FEW_CLASSES, dense_matrix, heat_map
+from pipeline.report.part import Part, why_missing
 from pipeline.report.pictures import MAX_PICTURES, gallery, picture_tag
-from pipeline.report.tags import MAX_ROWS, Column, Html, data_table, facts, fold, join, subsection, tag
-from pipeline.report.words import Part, as_share, as_value, finite_or_none, several, why_missing
+from tuning.pages.charts import interval_strip, scale_of, tick_labels
+from tuning.pages.tags import MAX_ROWS, Column, Html, data_table, facts, fold, join, subsection, tag
+from tuning.pages.words import as_share, as_value, finite_or_none, several
 
 
 def came_out(result: Part, folder: Path) -> Html:

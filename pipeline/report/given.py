@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.report.charts import bar
 from pipeline.report.matrix import FEW_CLASSES
+from pipeline.report.part import Part, why_missing
 from pipeline.report.pictures import MAX_PICTURES, gallery, picture_tag
-from pipeline.report.tags import MAX_ROWS, Column, Html, data_table, facts, fold, join, subsection, tag
-from pipeline.report.words import Part, as_value, several, why_missing
+from tuning.pages.charts import bar
+from tuning.pages.tags import MAX_ROWS, Column, Html, data_table, facts, fold, join, subsection, tag
+from tuning.pages.words import as_value, several
 
 
 def given(result: Part, folder: Path) -> Html:

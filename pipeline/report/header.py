@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pipeline.report.charts import interval_strip, scale_of
-from pipeline.report.tags import Html, facts, tag
-from pipeline.report.words import Part, as_duration, as_interval, as_moment, as_share, several, why_missing
+from pipeline.report.part import Part, why_missing
+from tuning.pages.charts import interval_strip, scale_of
+from tuning.pages.tags import Html, facts, tag
+from tuning.pages.words import as_duration, as_interval, as_moment, as_share, several
 
 BADGES = {"pushed": "good", "unchanged": "calm", "interrupted": "calm"}
 

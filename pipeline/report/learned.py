@@ -6,9 +6,10 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.report.charts import Series, line_chart
-from pipeline.report.tags import MAX_ROWS, Column, Html, data_table, facts, fold, join, tag
-from pipeline.report.words import Part, as_share, as_value, finite_or_none, several, why_missing
+from pipeline.report.part import Part, why_missing
+from tuning.pages.charts import Series, line_chart
+from tuning.pages.tags import MAX_ROWS, Column, Html, data_table, facts, fold, join, tag
+from tuning.pages.words import as_share, as_value, finite_or_none, several
 
 
 def learned(result: Part) -> Html:

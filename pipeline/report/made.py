@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from pipeline.report.charts import bar
-from pipeline.report.tags import Column, Html, data_table, facts, join, subsection, tag
-from pipeline.report.words import Part, as_duration, as_value, finite_or_none, several, why_missing
+from pipeline.report.part import Part, why_missing
+from tuning.pages.charts import bar
+from tuning.pages.tags import Column, Html, data_table, facts, join, subsection, tag
+from tuning.pages.words import as_duration, as_value, finite_or_none, several
 
 
 def made(result: Part) -> Html:

@@ -6,7 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from pipeline.report.tags import Html, join, row_classes, scroll, tag
+from tuning.pages.tags import Html, join, row_classes, scroll, tag
 
 MAX_CELLS = 200  # side of the dense matrix; more classes share cells
 

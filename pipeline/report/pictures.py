@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.report.tags import Html, tag
+from tuning.pages.tags import Html, tag
 
 MAX_PICTURE_BYTES = 200_000
 

@@ -28,14 +28,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from pipeline import lanes, report
-from pipeline.errors import BadInput
+from pipeline import lanes
 from pipeline.exported import Exported
 from pipeline.images import look_at_all
 from pipeline.serving import rest
 from pipeline.serving.held import Held, version_of
 from pipeline.serving.look import about, look
 from pipeline.serving.rest import Refused
+from tuning import pages
+from tuning.errors import BadInput
 
 MAX_BODY = 32 << 20  # bytes
 _MAX_CONNECTIONS = 64
@@ -167,7 +168,7 @@ def run(app: Starlette, held: socket.socket) -> None:
 def _page() -> tuple[str, str]:
     """The page and the policy that forbids whatever it does not need."""
     text = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
-    text = text.replace("/* pages.css */\n", report.STYLE.read_text(encoding="utf-8"))
+    text = text.replace("/* pages.css */\n", pages.STYLES[0].read_text(encoding="utf-8"))
     hashes = {}
     for element in ("script", "style"):
         inner = text.split(f"<{element}>", 1)[1].split(f"</{element}>", 1)[0]

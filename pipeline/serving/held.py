@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import exported, predict
-from pipeline.errors import BadInput
 from pipeline.exported import Exported
+from tuning.errors import BadInput
 
 _SECONDS = 1.0  # between two looks at latest.json
 

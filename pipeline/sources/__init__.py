@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.config import Config
-from pipeline.errors import BadInput
 from pipeline.images import SUFFIXES
 from pipeline.sources import digits, folder, tfds, tfrecords
 from pipeline.sources.dataset import Dataset, Image
+from tuning.errors import BadInput
 
 __all__ = ["SUFFIXES", "Dataset", "Image", "inspect", "parts", "read"]
 

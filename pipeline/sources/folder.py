@@ -16,10 +16,10 @@ from pathlib import Path
 
 from keras_cnns._checks import nearest
 from pipeline.config import Config
-from pipeline.errors import BadInput
 from pipeline.images import SUFFIXES, is_grey, opened
 from pipeline.sources.dataset import Dataset, Image, better_than_guessing
 from pipeline.sources.splits import HELD_OUT, TEST, VAL, in_own_parts, order, own_parts, split
+from tuning.errors import BadInput
 
 SIZE_LIMIT = 512 << 20  # bytes of a picture's file; what is larger is no picture
 _ENDINGS = tuple(suffix.encode() for suffix in SUFFIXES)

@@ -12,9 +12,9 @@ from typing import Any
 
 from keras_cnns._checks import nearest
 from pipeline.config import Config
-from pipeline.errors import BadInput
 from pipeline.sources.dataset import Dataset, Image, better_than_guessing
 from pipeline.sources.splits import HELD_OUT, VAL, taken_for_val
+from tuning.errors import BadInput
 
 # What a data set needs to be treated as its papers do; others get the general rules.
 _KNOWN: dict[str, dict[str, Any]] = {

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config
-from pipeline.errors import BadInput
 from pipeline.images import is_grey, opened
 from pipeline.sources.dataset import Dataset, Image, better_than_guessing
 from pipeline.sources.splits import in_own_parts, own_parts, split
+from tuning.errors import BadInput
 
 # Names of features that are understood, the first found of each.
 IMAGES = ("image", "image/encoded", "image_raw", "encoded")

@@ -6,9 +6,7 @@ import math
 from datetime import datetime
 from typing import Any
 
-from pipeline.report.tags import Html, tag
-
-Part = dict[str, Any]
+from tuning.pages.tags import Html, tag
 
 
 def finite_or_none(value: Any) -> float | None:
@@ -67,17 +65,3 @@ def as_value(value: Any) -> str:
 def several(count: int, one: str, more: str) -> str:
     """A count with its word, in the singular or the plural."""
     return f"{count:,} {one if count == 1 else more}"
-
-
-def why_missing(result: Part, what: str) -> Html:
-    """One sentence that says why a part of the report is not there."""
-    failed = next((step for step in (result.get("steps") or ()) if step["state"] == "failed"), None)
-    if failed:
-        why = f"the run stopped at step {failed['number']}, {failed['name']}"
-    elif result["outcome"] == "interrupted":
-        why = "the run was interrupted before it got there"
-    elif result["outcome"] == "unchanged":
-        why = "nothing had changed, so the step did not run again"
-    else:
-        why = "this run did not record it"
-    return tag("p", f"No {what}: {why}.", class_="missing")

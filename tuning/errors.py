@@ -7,10 +7,6 @@ class BadInput(Exception):
     """Something was asked for that cannot be done; its text is one sentence for a person (exit code 2)."""
 
 
-class Stopped(Exception):
-    """The line stopped itself, for example at the gate; its text says why (exit code 1)."""
-
-
 def printable(text: str, keep: str = "") -> str:
     """A text as a terminal may show it: what moves its cursor, or is no text, becomes its number.
 

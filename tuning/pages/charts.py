@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.report.tags import Html, join, tag
-from pipeline.report.words import finite_or_none
+from tuning.pages.tags import Html, join, tag
+from tuning.pages.words import finite_or_none
 
 
 def ticks(low: float, high: float, count: int) -> tuple[float, ...]:

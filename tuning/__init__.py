@@ -1,0 +1,1 @@
+"""KerasTuner searches over the families of keras_cnns."""
