@@ -15,7 +15,8 @@ from browser import FAINT, OUTSIDE, chromium, open_file
 from PIL import Image, ImageDraw
 
 from pipeline import report
-from pipeline.report import charts, matrix, pictures, tags
+from pipeline.report import matrix, pictures
+from tuning.pages import charts, tags
 
 ROOT = Path(report.__file__).parents[2]
 DIGITS = tuple("0123456789")
