@@ -104,6 +104,21 @@ def test_only_what_differs_is_compared(place: Path, light: dict[str, str]) -> No
     assert pipeline(place, "compare", "a", "a").out == "runs/a and runs/a do not differ\n"
 
 
+def test_a_long_word_is_cut_where_people_read(place: Path) -> None:
+    source = "Krizhevsky et al. 2012, section 5.\nAdam with cosine for SGD at 0.01 and a decay of 5e-4, " * 3
+    (place / "runs" / "long").mkdir()
+    (place / "runs" / "long" / "result.json").write_text(
+        json.dumps(result(training={"recipe": {"optimizer": "adam", "source": source}}))
+    )
+    ran = pipeline(place, "compare", "a", "long")
+    assert (ran.code, ran.err) == (0, "")
+    assert "  source   " in ran.out
+    assert "   Krizhevsky et al. 2012, section 5. Adam with co…\n" in ran.out
+    assert max(map(len, ran.out.splitlines())) < 120
+    told = pipeline(place, "compare", "a", "long", "--json").json
+    assert told["recipe"]["source"] == {"a": None, "b": source}, "JSON has all of it"
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
