@@ -79,6 +79,24 @@ def test_runs_are_listed_newest_first(place: Path, light: dict[str, str]) -> Non
     assert pipeline(place, "runs", "runs/begun").out.split()[6:10] == ["runs/begun", "—", "—", "unfinished"]
 
 
+def test_a_folder_in_which_only_validate_ran_says_what_came_out(place: Path) -> None:
+    kept = result(outcome="refused", seconds=4.0)
+    (place / "runs" / "begun" / "validation.json").write_text(json.dumps({**kept, "evaluation": None}))
+
+    def row() -> dict[str, Any]:
+        return next(row for row in past.runs(place / "runs") if row["run"].endswith("begun"))
+
+    assert (row()["outcome"], row()["name"], row()["seconds"]) == ("refused", "cats-lenet5", 4.0)
+    assert (row()["when"], row()["accuracy"]) == ("2026-11-24T10:00:00+00:00", None)
+    log = place / "runs" / "begun" / "log.txt"
+    log.touch()
+    later = (place / "runs" / "begun" / "validation.json").stat().st_mtime + 1
+    os.utime(log, (later, later))
+    assert row()["outcome"] == "unfinished", "a run that was killed afterwards"
+    (place / "runs" / "begun" / "result.json").write_text(json.dumps(result()))
+    assert row()["outcome"] == "pushed"
+
+
 def test_a_run_at_work_is_said_to_be(place: Path) -> None:
     with (place / "runs" / "begun" / ".lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
