@@ -24,7 +24,7 @@ def result(**changes: Any) -> dict[str, Any]:
         "seconds": 19.2, "config": {"data": "cats", "epochs": 12, "output": "runs/a"},
         "training": {
             "history": [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 0.5}],
-            "recipe": {"optimizer": "adam", "learning_rate": 0.002},
+            "recipe": {"optimizer": "adam", "learning_rate": 0.002, "policy": "trivial"},
         },
         "evaluation": {
             "accuracy": 0.98, "interval": [0.96, 0.99], "loss": 0.2, "baseline": {"accuracy": 0.97},
@@ -40,7 +40,8 @@ def place(tmp_path: Path) -> Path:
     later = result(
         started="2026-11-24T11:00:00+00:00", seconds=119.6, outcome="not blessed",
         config={"data": "cats", "epochs": 3, "output": "runs/b"}, git={"revision": "abd", "dirty": True},
-        training={**result()["training"], "recipe": {"optimizer": "sgd", "learning_rate": 0.002}},
+        training={**result()["training"],
+                  "recipe": {"optimizer": "sgd", "learning_rate": 0.002, "policy": ""}},
         evaluation={**result()["evaluation"], "accuracy": 0.95, "interval": [0.92, 0.965],
                     "per_class": [{"label": "tabby", "accuracy": 0.99}, {"label": "manx", "accuracy": 0.9}]},
     )  # fmt: skip
@@ -110,8 +111,9 @@ def test_only_what_differs_is_compared(place: Path, light: dict[str, str]) -> No
     assert (ran.code, ran.err) == (0, "")
     rows = [" ".join(line.split()) for line in ran.out.splitlines()]
     assert rows[0] == "runs/a runs/deep/b change"
-    for row in ("epochs 12 3 -9", "optimizer adam sgd", "accuracy 0.98 0.95 -0.03", "manx — 0.9",
-                "siamese 0.97 —", "git abc abd with changes", "seconds 19.2 119.6 +100.4"):  # fmt: skip
+    for row in ("epochs 12 3 -9", "optimizer adam sgd", "policy trivial —", "accuracy 0.98 0.95 -0.03",
+                "manx — 0.9", "siamese 0.97 —", "git abc abd with changes",
+                "seconds 19.2 119.6 +100.4"):  # fmt: skip
         assert row in rows
     for same in ("data cats", "learning_rate", "loss", "tabby", "keras", "baseline"):
         assert not [row for row in rows if row.startswith(same)]
