@@ -38,7 +38,8 @@ class Recipe:
         mirror: Half of the training images are mirrored, left for right.
         policy: "trivial" for TrivialAugment of Müller and Hutter 2021, or "" for none.
         mixup: Alpha of the beta distribution that mixes images in pairs (Zhang et al. 2017); 0 for none.
-        ema: Momentum of the average of the weights that is measured and handed out; 0 for none.
+        ema: Momentum of the average of the weights that is measured and handed out; 0 for none. A short
+            training has a smaller one, so that the average spans a tenth of its steps at most.
         auxiliary_weight: What each auxiliary head's loss counts; 0 trains without heads.
         low: What a black pixel (0) becomes at the network's input.
         high: What a white pixel (255) becomes.

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline import lean
 from tuning.errors import BadInput
 
 
@@ -52,7 +50,8 @@ def load(folder: Path) -> Exported:
     Raises:
         BadInput: It is not a model that this line exported.
     """
-    prepare()
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # no more of it than is used
+    lean.tensorflow()
     import tensorflow as tf
 
     try:
@@ -63,31 +62,3 @@ def load(folder: Path) -> Exported:
     except (OSError, KeyError, ValueError, AttributeError):
         raise BadInput(f"{folder} is not a model that this line exported") from None
     return Exported(folder, labels, recipe, loaded)
-
-
-def prepare() -> None:
-    """Import TensorFlow, silent, and so that it takes no more of a GPU's memory than it uses."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    from pipeline import lean
-
-    with _quiet(), lean.imports(without=lean.KERAS_EXTRAS):
-        import tensorflow  # noqa: F401
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep back what is printed meanwhile: TensorFlow 2.21 greets on import, whatever its log level."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as noise:
-        os.dup2(noise.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            noise.seek(0)
-            os.write(kept, noise.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib.util
+import os
 import sys
+import tempfile
 import types
 import warnings
 from collections.abc import Iterator, Sequence
@@ -42,6 +44,33 @@ def imports(without: Sequence[str] = ()) -> Iterator[None]:
         for name in without:
             if sys.modules.get(name, ...) is None:
                 del sys.modules[name]
+
+
+def tensorflow() -> None:
+    """Import TensorFlow, silent, where a person reads what is printed; does nothing where it is imported."""
+    if "tensorflow" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _quiet(), imports(without=KERAS_EXTRAS):
+        import tensorflow  # noqa: F401
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep back what is printed meanwhile: TensorFlow 2.21 greets on import, whatever its log level."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as noise:
+        os.dup2(noise.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            noise.seek(0)
+            os.write(kept, noise.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def components_one_by_one() -> None:

@@ -13,6 +13,7 @@ from keras_cnns._checks import nearest
 from tuning.errors import BadInput
 
 RESULT = "result.json"
+VALIDATION = "validation.json"
 RUNS = Path("runs")
 _DEEPEST = 4  # folders below the one that is searched
 
@@ -24,7 +25,8 @@ def runs(folder: Path) -> list[dict[str, Any]]:
 
     Returns:
         run (its folder), name, when, outcome, accuracy, seconds; None for what is not known. The outcome is
-        that of `result.json`, or "running", "unfinished" (ended without a result) or "unreadable".
+        that of `result.json`, or of `validation.json` where only `validate` ran ("passed" or "refused"), or
+        "running", "unfinished" (ended without a result) or "unreadable".
 
     Raises:
         BadInput: There is no such folder.
@@ -53,18 +55,18 @@ def find(word: str) -> Path:
     raise BadInput(f"{word}: there is no such run" + (f"; did you mean {close}?" if close else ""))
 
 
-def read(folder: Path) -> dict[str, Any]:
-    """What `result.json` in a run's folder says.
+def read(folder: Path, name: str = RESULT) -> dict[str, Any]:
+    """What `result.json`, or another file like it, in a run's folder says.
 
     Raises:
         BadInput: It cannot be read.
     """
     try:
-        result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        result = json.loads((folder / name).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise BadInput(f"{folder / RESULT} cannot be read: {error}") from None
+        raise BadInput(f"{folder / name} cannot be read: {error}") from None
     if not isinstance(result, dict):
-        raise BadInput(f"{folder / RESULT} cannot be read: it is no JSON object")
+        raise BadInput(f"{folder / name} cannot be read: it is no JSON object")
     return result
 
 
@@ -168,10 +170,11 @@ def _row(folder: Path) -> dict[str, Any]:
     row["seconds"] = None
     if _at_work(folder):
         return {**row, "outcome": "running"}
-    if not (folder / RESULT).is_file():
+    name = RESULT if (folder / RESULT).is_file() else VALIDATION
+    if name == VALIDATION and not _ended_with(folder / VALIDATION):
         return {**row, "outcome": "unfinished"}
     try:
-        result = read(folder)
+        result = read(folder, name)
     except BadInput:
         return {**row, "outcome": "unreadable"}
     accuracy = (result.get("evaluation") or {}).get("accuracy")
@@ -179,6 +182,12 @@ def _row(folder: Path) -> dict[str, Any]:
         "run": str(folder), "name": result.get("name"), "when": result.get("started"),
         "outcome": result.get("outcome"), "accuracy": accuracy, "seconds": result.get("seconds"),
     }  # fmt: skip
+
+
+def _ended_with(kept: Path) -> bool:
+    """Whether the last that was at work in a run's folder left this file: nothing was logged after it."""
+    log = kept.with_name("log.txt")
+    return kept.is_file() and not (log.is_file() and log.stat().st_mtime_ns > kept.stat().st_mtime_ns)
 
 
 def _at_work(folder: Path) -> bool:

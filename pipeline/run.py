@@ -27,6 +27,8 @@ from tuning.errors import BadInput
 from tuning.terminal import BAD_INPUT, FAILED, INTERRUPTED, OK
 
 _GPUS = "CUDA_VISIBLE_DEVICES"
+# As it was before TensorFlow was made silent in this process: the log is to have warnings.
+_LOG_LEVEL = os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def run(config: Config, screen: Screen, command: str, *, train: bool = True) -> tuple[dict[str, Any], int]:
@@ -293,10 +295,7 @@ def _shown(path: Path, resolve: bool = True) -> str:
 
 
 def _environment() -> dict[str, str]:
-    return {
-        **os.environ,
-        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
-    }
+    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": _LOG_LEVEL}
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,22 @@ def test_a_folder_in_use_is_refused(place: Path) -> None:
         ran = pipeline(place, "run", "--output", "busy")
     assert ran.code == 2
     assert "--output busy: another run is at work there" in ran.err
+
+
+@pytest.mark.parametrize("command", ["run", "validate"])
+def test_broken_records_are_one_sentence_without_tensorflows_words(
+    place: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorFlow reads the records before the line starts, in the process whose words people read."""
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    (place / "cats" / "train.tfrecord").write_text("hello, this is no record file at all")
+    shutil.rmtree(place / "cats" / "tabby")
+    shutil.rmtree(place / "cats" / "siamese")
+    ran = pipeline(place, command, "--data", "./cats")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == (
+        "python -m pipeline: --data cats: train.tfrecord cannot be read: broken, or no TFRecord file\n"
+    )
 
 
 def test_predict_names_what_is_missing(place: Path) -> None:

@@ -24,7 +24,7 @@ def result(**changes: Any) -> dict[str, Any]:
         "seconds": 19.2, "config": {"data": "cats", "epochs": 12, "output": "runs/a"},
         "training": {
             "history": [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 0.5}],
-            "recipe": {"optimizer": "adam", "learning_rate": 0.002},
+            "recipe": {"optimizer": "adam", "learning_rate": 0.002, "policy": "trivial"},
         },
         "evaluation": {
             "accuracy": 0.98, "interval": [0.96, 0.99], "loss": 0.2, "baseline": {"accuracy": 0.97},
@@ -40,7 +40,8 @@ def place(tmp_path: Path) -> Path:
     later = result(
         started="2026-11-24T11:00:00+00:00", seconds=119.6, outcome="not blessed",
         config={"data": "cats", "epochs": 3, "output": "runs/b"}, git={"revision": "abd", "dirty": True},
-        training={**result()["training"], "recipe": {"optimizer": "sgd", "learning_rate": 0.002}},
+        training={**result()["training"],
+                  "recipe": {"optimizer": "sgd", "learning_rate": 0.002, "policy": ""}},
         evaluation={**result()["evaluation"], "accuracy": 0.95, "interval": [0.92, 0.965],
                     "per_class": [{"label": "tabby", "accuracy": 0.99}, {"label": "manx", "accuracy": 0.9}]},
     )  # fmt: skip
@@ -79,6 +80,24 @@ def test_runs_are_listed_newest_first(place: Path, light: dict[str, str]) -> Non
     assert pipeline(place, "runs", "runs/begun").out.split()[6:10] == ["runs/begun", "—", "—", "unfinished"]
 
 
+def test_a_folder_in_which_only_validate_ran_says_what_came_out(place: Path) -> None:
+    kept = result(outcome="refused", seconds=4.0)
+    (place / "runs" / "begun" / "validation.json").write_text(json.dumps({**kept, "evaluation": None}))
+
+    def row() -> dict[str, Any]:
+        return next(row for row in past.runs(place / "runs") if row["run"].endswith("begun"))
+
+    assert (row()["outcome"], row()["name"], row()["seconds"]) == ("refused", "cats-lenet5", 4.0)
+    assert (row()["when"], row()["accuracy"]) == ("2026-11-24T10:00:00+00:00", None)
+    log = place / "runs" / "begun" / "log.txt"
+    log.touch()
+    later = (place / "runs" / "begun" / "validation.json").stat().st_mtime + 1
+    os.utime(log, (later, later))
+    assert row()["outcome"] == "unfinished", "a run that was killed afterwards"
+    (place / "runs" / "begun" / "result.json").write_text(json.dumps(result()))
+    assert row()["outcome"] == "pushed"
+
+
 def test_a_run_at_work_is_said_to_be(place: Path) -> None:
     with (place / "runs" / "begun" / ".lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -92,8 +111,9 @@ def test_only_what_differs_is_compared(place: Path, light: dict[str, str]) -> No
     assert (ran.code, ran.err) == (0, "")
     rows = [" ".join(line.split()) for line in ran.out.splitlines()]
     assert rows[0] == "runs/a runs/deep/b change"
-    for row in ("epochs 12 3 -9", "optimizer adam sgd", "accuracy 0.98 0.95 -0.03", "manx — 0.9",
-                "siamese 0.97 —", "git abc abd with changes", "seconds 19.2 119.6 +100.4"):  # fmt: skip
+    for row in ("epochs 12 3 -9", "optimizer adam sgd", "policy trivial —", "accuracy 0.98 0.95 -0.03",
+                "manx — 0.9", "siamese 0.97 —", "git abc abd with changes",
+                "seconds 19.2 119.6 +100.4"):  # fmt: skip
         assert row in rows
     for same in ("data cats", "learning_rate", "loss", "tabby", "keras", "baseline"):
         assert not [row for row in rows if row.startswith(same)]
@@ -102,6 +122,21 @@ def test_only_what_differs_is_compared(place: Path, light: dict[str, str]) -> No
     assert told["options"]["epochs"] == {"a": 12, "b": 3}
     assert told["classes"] == {"siamese": {"a": 0.97, "b": None}, "manx": {"a": None, "b": 0.9}}
     assert pipeline(place, "compare", "a", "a").out == "runs/a and runs/a do not differ\n"
+
+
+def test_a_long_word_is_cut_where_people_read(place: Path) -> None:
+    source = "Krizhevsky et al. 2012, section 5.\nAdam with cosine for SGD at 0.01 and a decay of 5e-4, " * 3
+    (place / "runs" / "long").mkdir()
+    (place / "runs" / "long" / "result.json").write_text(
+        json.dumps(result(training={"recipe": {"optimizer": "adam", "source": source}}))
+    )
+    ran = pipeline(place, "compare", "a", "long")
+    assert (ran.code, ran.err) == (0, "")
+    assert "  source   " in ran.out
+    assert "   Krizhevsky et al. 2012, section 5. Adam with co…\n" in ran.out
+    assert max(map(len, ran.out.splitlines())) < 120
+    told = pipeline(place, "compare", "a", "long", "--json").json
+    assert told["recipe"]["source"] == {"a": None, "b": source}, "JSON has all of it"
 
 
 @pytest.mark.parametrize(

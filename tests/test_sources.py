@@ -6,6 +6,8 @@ import dataclasses
 import errno
 import io
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -511,6 +513,27 @@ def test_records_that_are_not_understood_are_named(rows: list[dict], why: str, t
     with pytest.raises(BadInput) as caught:
         sources.inspect(Config(data=str(tmp_path)))
     assert why in str(caught.value)
+
+
+def test_a_look_at_records_is_silent_and_the_log_keeps_warnings(tmp_path: Path) -> None:
+    """In a process of its own, as TensorFlow is imported once; the line's is to say what it warns of."""
+    records(tmp_path / "one.tfrecord", *({"image": encoded((4, 4)), "label": n % 2} for n in range(9)))
+    script = f"""
+import sys
+from pipeline import run
+from pipeline.config import Config
+print(run.inspect(Config(data={str(tmp_path)!r})).images, "tensorflow" in sys.modules)
+print(run._environment()["TF_CPP_MIN_LOG_LEVEL"])
+"""
+    kept = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env=kept,
+        cwd=Path(__file__).parents[1],
+    )
+    assert (done.stdout, done.stderr) == ("9 True\n2\n", "")
 
 
 def test_broken_records_are_named(tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from keras_cnns import list_models
 from keras_cnns.losses import MAPCriterion
 from keras_cnns.recipes import RECIPES, Recipe, recipe_for
-from keras_cnns.training import checkpoint, data, examples, export, fit, optimize
+from keras_cnns.training import checkpoint, data, examples, export, fit, optimize, simple
 from keras_cnns.training.preprocess import Preprocess, decode, preprocess, scale
 
 HOW = Preprocess(32, 32, 1, "resize", -0.1, 1.175)
@@ -270,6 +271,36 @@ def test_nesterov_looks_ahead() -> None:
     descent.build([weight])
     descent.apply([keras.ops.convert_to_tensor(0.5)])
     assert float(weight.numpy()) == pytest.approx(0.905)
+
+
+@pytest.mark.parametrize(
+    ("steps", "momentum"), [(1, 0.0), (10, 0.0), (24, 1 - 10 / 24), (1000, 0.99), (100_000, 0.99)]
+)
+def test_the_average_spans_a_tenth_of_the_training_at_most(steps: int, momentum: float) -> None:
+    descent = optimize.optimizer(recipe_for("lenet5_modern", "modern"), steps)
+    assert descent.ema_momentum == pytest.approx(momentum)
+    assert not optimize.optimizer(recipe_for("lenet5_modern"), steps).use_ema
+
+
+def test_a_momentum_of_nothing_keeps_the_weights_themselves() -> None:
+    descent = optimize.optimizer(recipe_for("lenet5_modern", "modern"), 10)
+    weight = keras.Variable([1.0, 2.0])
+    descent.build([weight])
+    for _ in range(3):
+        descent.apply([keras.ops.convert_to_tensor([0.5, -0.5])])
+    moved = weight.numpy()
+    descent.finalize_variable_values([weight])
+    assert np.array_equal(weight.numpy(), moved)
+    assert not np.allclose(moved, [1.0, 2.0])
+
+
+def test_a_short_modern_training_is_far_above_guessing() -> None:
+    """Two epochs of 12 steps: at a momentum of 0.99 the average, near its random start, guessed (0.10)."""
+    digits = load_digits()
+    pictures = (digits.images * 15.9).astype("uint8").repeat(4, axis=1).repeat(4, axis=2)
+    seen, unseen = (pictures[:1440], digits.target[:1440]), (pictures[1440:], digits.target[1440:])
+    short = simple.task("lenet5_modern", seen, unseen, recipe="modern", epochs=2, mirror=False)
+    assert fit.train(short).history[-1]["val_accuracy"] > 0.3
 
 
 SMALLEST = Preprocess(79, 79, 3, "resize", -1.0, 1.0)

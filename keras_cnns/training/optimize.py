@@ -22,7 +22,7 @@ def optimizer(recipe: Recipe, steps: int, accumulate: int = 1) -> keras.optimize
     """
     common: dict[str, Any] = {"use_ema": bool(recipe.ema)}
     if recipe.ema:
-        common["ema_momentum"] = recipe.ema
+        common["ema_momentum"] = _average_momentum(recipe, steps)
     if accumulate > 1:
         common["gradient_accumulation_steps"] = accumulate
     rate = schedule(recipe, steps)
@@ -45,6 +45,15 @@ def schedule(recipe: Recipe, steps: int) -> Any:
         rates = [rate, rate / 10, rate / 100]
         return keras.optimizers.schedules.PiecewiseConstantDecay([steps // 2, steps * 3 // 4], rates)
     return rate
+
+
+def _average_momentum(recipe: Recipe, steps: int) -> float:
+    """How much of the average of the weights stays at each of so many steps.
+
+    At a momentum of m the average looks back over some 1 / (1 - m) steps. Over more than a tenth of the
+    training, what is handed out would still hold the random weights that it began with.
+    """
+    return min(recipe.ema, max(0.0, 1 - 10 / max(1, steps)))
 
 
 class _SGD(keras.optimizers.SGD):

@@ -9,6 +9,7 @@ from typing import Any
 SUMMARY = "hold two runs against each other"
 DESCRIPTION = "Show options, data, recipe, metrics, classes and versions of two runs, only what differs."
 _MOST = 20  # rows of a part
+_WIDEST = 48  # characters of a cell
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -59,9 +60,11 @@ def _first(pairs: dict[str, tuple[Any, Any]]) -> dict[str, tuple[Any, Any]]:
 
 
 def _word(value: Any) -> str:
+    """A value on one line, cut where it is long."""
     from tuning.pages.words import as_value
 
-    return as_value(value)
+    text = " ".join(as_value(value).split())
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 1].rstrip() + "…"
 
 
 def _change(a: Any, b: Any) -> str:

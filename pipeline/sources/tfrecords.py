@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline import lean
 from pipeline.config import Config
 from pipeline.images import is_grey, opened
 from pipeline.sources.dataset import Dataset, Image, better_than_guessing
@@ -63,6 +64,7 @@ def inspect(config: Config) -> Dataset:
         BadInput: A file is broken, or its features are not understood.
     """
     root = Path(config.data)
+    lean.tensorflow()
     found = _scan(root)
     used, unused = _own_parts(root, found.files)
     counts = [0] * len(found.classes)

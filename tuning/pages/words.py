@@ -59,7 +59,7 @@ def as_value(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, (list, tuple)):
         return ", ".join(map(as_value, value)) or "—"
-    return str(value)
+    return str(value) or "—"
 
 
 def several(count: int, one: str, more: str) -> str:
