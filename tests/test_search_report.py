@@ -138,8 +138,11 @@ def test_of_few_configurations_no_importance_is_told(tmp_path, count):
 # --- the page
 
 
+FALLING = search(20, objective="val_loss", direction="min", best=None)
+
+
 @pytest.mark.parametrize(
-    "result", [search(30), search(9, outcome="running"), search(0), hopeless(), hostile()]
+    "result", [search(30), search(9, outcome="running"), search(0), FALLING, hopeless(), hostile()]
 )
 def test_is_one_file_without_script_or_address(tmp_path, result):
     text = write(tmp_path, result).read_text(encoding="utf-8")

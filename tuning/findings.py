@@ -69,8 +69,8 @@ def _settled(one: Part) -> bool:
 
 def best_trial(result: Part) -> Part | None:
     """The trial that the search names as its best, or the one with the best score."""
-    named = [one for one in result["trials"] if one["id"] == result.get("best")]
     scored = [one for one in result["trials"] if score_of(one) is not None]
+    named = [one for one in scored if one["id"] == result.get("best")]
     return next(iter(named or sorted(scored, key=lambda one: -sign(result) * (score_of(one) or 0.0))), None)
 
 

@@ -102,7 +102,7 @@ def _front(result: Part, cost: str, word: str, unit: str) -> Html | None:
     every = fold(
         "The others in numbers", data_table("Not on the front", columns[:3], rest[:MAX_ROWS])
     ) if rest else Html("")  # fmt: skip
-    return subsection(f"What {word} buys", chart, table, every)
+    return subsection(f"What {word} buys", chart, table, every, class_="front")
 
 
 def _wide(known: Sequence[Configuration], cost: str) -> bool:
