@@ -96,7 +96,8 @@ def came_out(result: Part) -> Html:
     return join(
         tag("p", _takeaway(result, best), class_="takeaway"),
         tag("div", *charts, class_="charts"),
-        fold("Both charts in numbers", join(_course_table(result), _curve_table(result))),
+        fold("Best so far in numbers", _course_table(result)),
+        fold("Learning curves in numbers", _curve_table(result)) if _learned(result) else Html(""),
         subsection("The best configuration", best_values(result, best), class_="narrow"),
     )
 
@@ -185,8 +186,6 @@ def _curves(result: Part) -> Html | None:
 
 def _curve_table(result: Part) -> Html:
     learned = _learned(result)
-    if not learned:
-        return Html("")
     epochs = sorted({x for _, points in learned for x, _ in points})
     told = [dict(points) for _, points in learned]
     rows = [(f"{x:.0f}", *(as_score(one.get(x)) for one in told)) for x in epochs[:MAX_ROWS]]
