@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise, zip_longest
 from typing import Any
 
 from tuning.pages.tags import Html, join, tag
@@ -99,22 +100,149 @@ def bar(value: float, largest: float, class_: str = "first") -> Html:
 
 @dataclass(frozen=True)
 class Series:
-    """One line of a chart: (x, y) points in order of x, and "first" or "second" for its colour and dash."""
+    """One line of a chart: (x, y) points in order of x, and its look.
+
+    Attributes:
+        name: What the legend calls it.
+        points: Its points.
+        class_: "first" to "fifth", or "pale", for its colour and dash.
+        shape: "line", "step" (a value lasts until the next point) or "dots"; `line_chart` draws lines only.
+        tips: What each point says under a pointer; none where that would be too many.
+    """
 
     name: str
     points: tuple[tuple[float, float], ...]
     class_: str = "first"
+    shape: str = "line"
+    tips: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What a chart's points are measured on, from its first mark to its last.
+
+    Attributes:
+        name: What is measured, with its unit.
+        marks: At least two rising numbers.
+        labels: What stands at each.
+        log: Equal factors are equally far; the marks must be above 0.
+    """
+
+    name: str
+    marks: tuple[float, ...]
+    labels: tuple[str, ...]
+    log: bool = False
+
+    def share(self, value: float) -> float:
+        """Where a value lies, from 0 at the first mark to 1 at the last; values outside stand at the edge."""
+        low, high = self.marks[0], self.marks[-1]
+        if self.log:
+            low, high, value = math.log(low), math.log(high), math.log(max(value, low))
+        return min(1.0, max(0.0, (value - low) / (high - low)))
+
+
+def axis(name: str, values: Iterable[float], log: bool = False, count: int = 4) -> Axis:
+    """An axis that holds all of the values; with `log` its marks are 1, 2 or 5 times powers of ten."""
+    numbers = list(values) or [0.0, 1.0]
+    low, high = min(numbers), max(numbers)
+    if not log or low <= 0:
+        marks = ticks(low, high, count)
+        return Axis(name, marks, tuple(map(brief, tick_labels(marks))))
+    wide = high / low > 10 ** (count / 2)
+    factors = (1.0,) if wide else (1.0, 2.0, 5.0)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    every = [factor * 10.0**power for power in powers for factor in factors]
+    first = max(index for index, mark in enumerate(every) if mark <= low * (1 + 1e-9))
+    last = min(
+        (index for index, mark in enumerate(every) if mark >= high * (1 - 1e-9)), default=len(every) - 1
+    )
+    marks = tuple(every[first : max(last, first + 1) + 1])
+    return Axis(name, marks, tuple(map(brief, marks)), log=True)
+
+
+def brief(number: float | str, digits: int = 6) -> str:
+    """A number with k and M for thousands and millions, and at most so many digits."""
+    value = float(str(number).replace(",", ""))
+    for unit, letter in ((1e6, "M"), (1e3, "k")):
+        if abs(value) >= unit * 10 or (abs(value) >= unit and value % (unit / 10) == 0):
+            return f"{value / unit:.{digits}g}{letter}"
+    return number if isinstance(number, str) else f"{value:.3g}"
 
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 400, 220, 48, 10, 10, 36
 
 
-def line_chart(title: str, lines: Sequence[Series]) -> Html:
+def plot(title: str, across: Axis, up: Axis, series: Sequence[Series], summary: str) -> Html:
+    """Lines and dots on two axes, with a legend.
+
+    Args:
+        title: What is drawn.
+        across: The axis below.
+        up: The axis on the left.
+        series: What is drawn, the last on top; one without a name is not in the legend.
+        summary: What somebody hears who cannot see it.
+    """
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        left = LEFT + across.share(x) * (WIDTH - LEFT - RIGHT)
+        return left, HEIGHT - BOTTOM - up.share(y) * (HEIGHT - TOP - BOTTOM)
+
+    grid = [
+        _level_mark(place(across.marks[0], mark)[1], label)
+        for mark, label in zip(up.marks, up.labels, strict=True)
+    ]
+    below = [_below(place(mark, up.marks[0])[0], label) for mark, label in _apart(across)]
+    name = tag("text", across.name, x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 4, text_anchor="middle")
+    drawn = [_drawn(one, [place(*point) for point in one.points]) for one in series if one.points]
+    chart = tag(
+        "svg", *grid, *below, name, *drawn,
+        viewBox=f"0 0 {WIDTH} {HEIGHT}", class_="chart", role="img", aria_label=summary,
+    )  # fmt: skip
+    legend = [tag("span", _key(one.class_, one.shape), one.name) for one in series if one.name]
+    return tag("figure", tag("figcaption", tag("strong", title), *legend), chart)
+
+
+def _apart(across: Axis) -> list[tuple[float, str]]:
+    """The marks whose labels have room beside each other."""
+    shown: list[tuple[float, str]] = []
+    for mark, label in zip(across.marks, across.labels, strict=True):
+        if not shown or across.share(mark) - across.share(shown[-1][0]) > 0.09:
+            shown.append((mark, label))
+    return shown
+
+
+def _below(x: float, label: str) -> Html:
+    near = x > WIDTH - RIGHT - 14
+    return tag(
+        "text", label, x=WIDTH if near else x, y=HEIGHT - BOTTOM + 16, text_anchor="end" if near else "middle"
+    )
+
+
+def _drawn(one: Series, places: Sequence[tuple[float, float]]) -> Html:
+    if one.shape == "dots":
+        crowd = len(places) > 300
+        tips = one.tips if one.tips and not crowd else [""] * len(places)
+        dots = [_dot(x, y, 2 if crowd else 3.5, tip) for (x, y), tip in zip(places, tips, strict=True)]
+        return tag("g", *dots, class_=f"{one.class_} dots")
+    if one.shape == "step":
+        corners = [(after[0], before[1]) for before, after in pairwise(places)]
+        places = [each for pair in zip_longest(places, corners) for each in pair if each]
+    path = tag("polyline", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in places))
+    return tag("g", path, class_=one.class_)
+
+
+def _dot(x: float, y: float, radius: float, tip: str) -> Html:
+    said = [tag("title", tip)] if tip else []
+    return tag("circle", *said, cx=round(x, 1), cy=round(y, 1), r=radius)
+
+
+def line_chart(title: str, lines: Sequence[Series], over: str = "epoch") -> Html:
     """Lines over the epochs, with axes, ticks and a legend that names the last values.
 
     Args:
         title: What is drawn, such as "loss".
         lines: At least one series, each with at least one point.
+        over: What the axis below counts, in the singular.
     """
     xs = [x for line in lines for x, _ in line.points]
     marks = ticks(
@@ -135,11 +263,11 @@ def line_chart(title: str, lines: Sequence[Series]) -> Html:
         tag("text", f"{x:,.0f}", x=place(x, marks[0])[0], y=HEIGHT - BOTTOM + 16, text_anchor="middle")
         for x in epochs
     ]
-    name = tag("text", "epoch", x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 4, text_anchor="middle")
-    drawn = [_line(line, [place(*point) for point in line.points]) for line in lines]
+    name = tag("text", over, x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 4, text_anchor="middle")
+    drawn = [_line(line, [place(*point) for point in line.points], over) for line in lines]
     chart = tag(
         "svg", *grid, *below, name, *drawn,
-        viewBox=f"0 0 {WIDTH} {HEIGHT}", class_="chart", role="img", aria_label=_summary(title, lines),
+        viewBox=f"0 0 {WIDTH} {HEIGHT}", class_="chart", role="img", aria_label=_summary(title, lines, over),
     )  # fmt: skip
     legend = [tag("span", _key(line.class_), f"{line.name} {line.points[-1][1]:.4g}") for line in lines]
     return tag("figure", tag("figcaption", tag("strong", title), *legend), chart)
@@ -150,26 +278,27 @@ def _level_mark(y: float, label: str) -> Html:
     return join(line, tag("text", label, x=LEFT - 6, y=y + 4, text_anchor="end"))
 
 
-def _line(line: Series, places: Sequence[tuple[float, float]]) -> Html:
+def _line(line: Series, places: Sequence[tuple[float, float]], over: str) -> Html:
     path = tag("polyline", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in places))
     dots: list[Html] = []
     if len(places) <= 60:  # beyond, dots would hide the line
-        for (epoch, value), (x, y) in zip(line.points, places, strict=True):
-            tip = tag("title", f"epoch {epoch:.0f}: {line.name} {value:.6g}")
+        for (mark, value), (x, y) in zip(line.points, places, strict=True):
+            tip = tag("title", f"{over} {mark:.0f}: {line.name} {value:.6g}")
             dots.append(tag("circle", tip, cx=x, cy=y, r=2.5))
     return tag("g", path, *dots, class_=line.class_)
 
 
-def _key(class_: str) -> Html:
+def _key(class_: str, shape: str = "line") -> Html:
+    mark = tag("circle", cx=11, cy=5, r=3.5) if shape == "dots" else tag("polyline", points="0,5 22,5")
     return tag(
         "svg",
-        tag("g", tag("polyline", points="0,5 22,5"), class_=class_),
+        tag("g", mark, class_=f"{class_} dots" if shape == "dots" else class_),
         width=22,
         height=10,
         aria_hidden="true",
     )
 
 
-def _summary(title: str, lines: Sequence[Series]) -> str:
+def _summary(title: str, lines: Sequence[Series], over: str) -> str:
     parts = [f"{one.name} from {one.points[0][1]:.4g} to {one.points[-1][1]:.4g}" for one in lines]
-    return f"{title} over the epochs: {', '.join(parts)}"
+    return f"{title} over the {over}s: {', '.join(parts)}"
