@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,7 @@ class Task:
         recipe: How to train.
         seed: Of the weights, of the order of the pictures and of how they are changed.
         options: What else was asked for.
+        arguments: Of the network's builder, besides what the name stands for, such as {"dropout": 0.2}.
     """
 
     model: str
@@ -76,6 +77,7 @@ class Task:
     recipe: Recipe
     seed: int = 0
     options: Options = Options()
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ def train(
     logs: Path | None = None,
     report: Report = lambda _: None,
     on: Sequence[str] | None = None,
+    until: int | None = None,
 ) -> Trained:
     """Train the network of a task.
 
@@ -121,8 +124,11 @@ def train(
             with the same folder goes on from there, to the same result as an unbroken one; it is the caller's
             to remove.
         logs: A folder for TensorBoard, and for the batch at which a training came to grief.
-        report: Called with {"epoch", "epochs", "step", "steps", "accuracy"} while training goes on.
+        report: Called with {"epoch", "epochs", "step", "steps", "accuracy"} while training goes on, and at
+            an epoch's end with its "row" of the history, too.
         on: Devices to mirror the network over, such as ["GPU:0", "GPU:1"]; by default all GPUs.
+        until: The epoch after which to stop; the same call with more goes on from the checkpoints, and ends
+            as a training that was never stopped. By default the recipe's last one.
 
     Returns:
         The network with class probabilities as its output, and its history.
@@ -167,9 +173,10 @@ def train(
         *([keras.callbacks.SwapEMAWeights()] if recipe.ema else []),
         *([board.Board(logs, state.rows, seen, task.train.count)] if logs is not None else []),
     ]  # fmt: skip
-    if not watch.stalled(state.rows, options.weights, options.patience):
+    last = min(until or recipe.epochs, recipe.epochs)
+    if start < last and not watch.stalled(state.rows, options.weights, options.patience):
         scores.fit(
-            seen, epochs=recipe.epochs, initial_epoch=start, validation_data=unseen, callbacks=callbacks,
+            seen, epochs=last, initial_epoch=start, validation_data=unseen, callbacks=callbacks,
             shuffle=False, verbose=0,
         )  # fmt: skip
     model, kept = _handed_out(task, plain, state, checkpoints, keeper)
@@ -272,7 +279,8 @@ def untrained(task: Task) -> keras.Model:
     """
     heads = {"aux": True} if task.recipe.auxiliary_weight else {}
     shape, classes = task.preprocess.input_shape, len(task.labels)
-    return create_model(task.model, input_shape=shape, classes=classes, classifier_activation=None, **heads)
+    own = {"input_shape": shape, "classes": classes, "classifier_activation": None}
+    return create_model(task.model, **own, **heads, **task.arguments)
 
 
 def scores_model(model: keras.Model) -> keras.Model:

@@ -139,17 +139,17 @@ class History(keras.callbacks.Callback):
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         row = optimize.of_main(logs)
         self._rows.append({"epoch": epoch + 1, **row, "learning_rate": rate, "seconds": seconds})
-        self._tell(self._steps, row.get("accuracy", 0.0))
+        self._tell(self._steps, row.get("accuracy", 0.0), row=self._rows[-1])
 
     def speed(self, start: int) -> float:
         """Images a second after epoch `start`, without the next epoch where there are more."""
         rows = self._rows[start + 1 :] or self._rows[-1:]
         return self._images * len(rows) / sum(row["seconds"] for row in rows) if rows else 0.0
 
-    def _tell(self, step: int, accuracy: float) -> None:
+    def _tell(self, step: int, accuracy: float, **more: Any) -> None:
         self._report({
             "epoch": self._epoch, "epochs": self._epochs,
-            "step": min(step, self._steps), "steps": self._steps, "accuracy": float(accuracy),
+            "step": min(step, self._steps), "steps": self._steps, "accuracy": float(accuracy), **more,
         })  # fmt: skip
 
 

@@ -1,0 +1,334 @@
+"""KerasTuner's oracles, made so that a search survives any kill; and which engine is called how.
+
+KerasTuner writes its state in several files, each in place, and marks a trial as ended before the state says
+so: after a kill between two of them a trial is lost or run again. Here the state is one file, replaced in
+one step, and holds the trials, too.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from keras_tuner import Objective, Oracle, synchronized
+from keras_tuner.engine.hyperparameters import HyperParameters
+from keras_tuner.engine.trial import Trial
+from keras_tuner.oracles import (
+    BayesianOptimizationOracle,
+    GridSearchOracle,
+    HyperbandOracle,
+    RandomSearchOracle,
+)  # fmt: skip
+
+from tuning import spaces
+from tuning.asha import AshaOracle, was_pruned
+
+OBJECTIVES = {"val_accuracy": "max", "val_loss": "min", "accuracy": "max", "loss": "min"}
+STATE = "oracle.json"
+_RUNNING, _STOPPED, _IDLE, _COMPLETED = "RUNNING", "STOPPED", "IDLE", "COMPLETED"
+
+
+class Durable(Oracle):
+    """What all engines share: state in one file, failures that do not end a search, seeds that count.
+
+    It stands before one of KerasTuner's oracles among the bases of a class.
+    """
+
+    def prepare(self, seed: int, most: int | None) -> None:
+        """Finish what the oracle's own constructor began.
+
+        Args:
+            seed: Any whole number; KerasTuner takes 0 for none.
+            most: Configurations that are tried at most, without those that were pruned; None for no limit.
+        """
+        self.seed = seed
+        # One seed after the other is used up, so that two that are neighbours would share most of them.
+        self._seed_state = int(np.random.SeedSequence(seed).generate_state(1)[0]) >> 1
+        self.most = most
+        self.facts: dict[str, dict[str, Any]] = {}
+        self.max_consecutive_failed_trials = 10**9
+        self._display.verbose = 0
+        self._held = False
+        if hasattr(self, "gpr"):
+            self.gpr = self._make_gpr()
+
+    @property
+    def counted(self) -> int:
+        """Configurations that were begun and not pruned."""
+        return sum(1 for trial in self.trials.values() if _is_first(trial) and not was_pruned(trial))
+
+    @property
+    def full(self) -> bool:
+        """Whether no further configuration is to be begun."""
+        return self.most is not None and self.counted >= self.most
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Values for the next trial; a search that has what it asked for begins no new configuration."""
+        if hasattr(self, "_random_state"):  # so that a search that was taken up again draws the same
+            self._random_state = np.random.RandomState([self.seed, len(self.trials)])
+        if self.full and not isinstance(self, (AshaOracle, HyperbandOracle)):
+            return {"status": _IDLE if self.ongoing_trials else _STOPPED, "values": None}
+        return super().populate_space(trial_id)
+
+    @synchronized
+    def create_trial(self, tuner_id: str) -> Trial:
+        """A trial for a worker; its state is on disk before it is handed out."""
+        self._held = True
+        try:
+            trial = super().create_trial(tuner_id)
+        finally:
+            self._held = False
+        self.save()
+        return trial
+
+    @synchronized
+    def end_trial(self, trial: Trial) -> None:
+        """Note how a trial ended, in one step: it is either ended and no longer under way, or neither."""
+        self._held = True
+        try:
+            super().end_trial(trial)
+            if isinstance(self, HyperbandOracle) and trial.status != _COMPLETED:
+                self._replace_in_bracket(trial.trial_id)
+        finally:
+            self._held = False
+        self.save()
+
+    @synchronized
+    def give_back(self, tuner_id: str) -> None:
+        """Have the trial of a worker that is gone taken up by another one."""
+        trial = self.ongoing_trials.pop(tuner_id, None)
+        self.tuner_ids.discard(tuner_id)
+        if trial is not None:
+            self._retry_queue.append(trial.trial_id)
+            self.save()
+
+    def score_trial(self, trial: Trial) -> None:
+        """The objective after the last epoch, since that is the network that one would have."""
+        history = trial.metrics.get_history(self.objective.name)
+        trial.score, trial.best_step = history[-1].mean(), history[-1].step
+
+    def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
+        """The best completed trials; a configuration is judged by the longest of its trials."""
+        longest: dict[str, Trial] = {}
+        for trial in self.trials.values():
+            if trial.status == _COMPLETED:
+                name = configuration(trial)
+                if name not in longest or epochs_of(trial) > epochs_of(longest[name]):
+                    longest[name] = trial
+        best_last = self.objective.direction == "max"
+        return sorted(longest.values(), key=lambda one: one.score, reverse=best_last)[:num_trials]
+
+    def continued(self) -> set[str]:
+        """Ids of trials that may still be trained further, and whose checkpoints are needed for it."""
+        return set()
+
+    def get_state(self) -> dict[str, Any]:
+        """KerasTuner calls this."""
+        state = super().get_state()
+        state["trials"] = [trial.get_state() for trial in self.trials.values()]
+        state["facts"] = self.facts
+        if isinstance(self, GridSearchOracle):
+            state["grid"] = {"order": _in_order(self._ordered_ids), "next": self._populate_next}
+        return state
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """KerasTuner calls this."""
+        self.trials = {one["trial_id"]: Trial.from_state(one) for one in state["trials"]}
+        super().set_state(state)
+        self.facts = state["facts"]
+        if isinstance(self, GridSearchOracle):
+            for name in state["grid"]["order"]:
+                self._ordered_ids.insert(name)
+            self._populate_next = state["grid"]["next"]
+
+    def save(self) -> None:
+        """Write the state; a kill at any moment leaves this state whole, or the one before."""
+        if self._held:
+            return
+        file = Path(self._get_oracle_fname())
+        new = file.with_suffix(".new")
+        with new.open("w", encoding="utf-8") as written:
+            json.dump(self.get_state(), written)
+            written.flush()
+            os.fsync(written.fileno())
+        new.replace(file)
+
+    def reload(self) -> None:
+        """Read the state; trials that were under way are taken up first."""
+        file = Path(self._get_oracle_fname())
+        if not file.is_file():
+            return
+        self.set_state(json.loads(file.read_text(encoding="utf-8")))
+        for trial in self.ongoing_trials.values():
+            if trial.trial_id not in self._retry_queue:
+                self._retry_queue.append(trial.trial_id)
+        self.ongoing_trials = {}
+
+    def _save_trial(self, trial: Trial) -> None:
+        """Trials are part of the state."""
+
+    def _replace_in_bracket(self, trial_id: str) -> None:
+        """Hyperband waits for the round's other trials forever if one of them failed."""
+        for bracket in self._brackets:
+            first = bracket["rounds"][0]
+            bracket["rounds"][0] = [one for one in first if one["id"] != trial_id]
+
+
+class _Random(Durable, RandomSearchOracle):
+    pass
+
+
+class _Bayesian(Durable, BayesianOptimizationOracle):
+    pass
+
+
+class _Grid(Durable, GridSearchOracle):
+    pass
+
+
+class _Hyperband(Durable, HyperbandOracle):
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        before = copy.deepcopy((self._brackets, self._current_bracket, self._current_iteration))
+        found = super().populate_space(trial_id)
+        if found["status"] != _RUNNING:  # or each question opens another bracket
+            self._brackets, self._current_bracket, self._current_iteration = before
+        return found
+
+    def _random_trial(self, trial_id: str, bracket: dict[str, Any]) -> dict[str, Any]:
+        if self.full:
+            return {"status": _IDLE if self.ongoing_trials else _STOPPED}
+        return super()._random_trial(trial_id, bracket)
+
+    def _get_size(self, bracket_num: int, round_num: int) -> int:
+        """A bracket whose configurations are not all drawn goes on with those that were."""
+        size = super()._get_size(bracket_num, round_num)
+        if round_num or not self.full:
+            return size
+        drawn = [len(one["rounds"][0]) for one in self._brackets if one["bracket_num"] == bracket_num]
+        return min([size, *drawn])
+
+    def continued(self) -> set[str]:
+        taken = {trial.hyperparameters.values.get("tuner/trial_id") for trial in self.trials.values()}
+        parts = [part for bracket in self._brackets for part in bracket["rounds"][:-1]]
+        return {one["id"] for part in parts for one in part} - taken
+
+
+class _Asha(Durable, AshaOracle):
+    def continued(self) -> set[str]:
+        return self.promotable()
+
+
+ENGINES = ("asha", "random", "bayesian", "hyperband", "grid")
+_MADE: dict[str, Callable[..., Any]] = {
+    "asha": lambda epochs, most, **common: _Asha(epochs=epochs, configurations=most, **common),
+    "random": lambda epochs, most, **common: _Random(max_trials=None, **common),
+    "bayesian": lambda epochs, most, **common: _Bayesian(max_trials=None, **common),
+    "grid": lambda epochs, most, **common: _Grid(max_trials=None, **common),
+    "hyperband": lambda epochs, most, **common: _Hyperband(
+        max_epochs=epochs, hyperband_iterations=None, **common
+    ),
+}
+
+
+def oracle(
+    engine: str,
+    space: spaces.Space,
+    *,
+    objective: str,
+    epochs: int,
+    most: int | None,
+    seed: int,
+    folder: Path,
+) -> Any:
+    """An engine that begins anew, or where its folder's state left off.
+
+    Args:
+        engine: One of ENGINES.
+        space: What is searched.
+        objective: One of OBJECTIVES.
+        epochs: Of a whole training.
+        most: Configurations to try at most; None for no limit.
+        seed: Any whole number.
+        folder: Of the search; the state lies in its `state`.
+    """
+    made = _MADE[engine](
+        epochs, most, objective=Objective(objective, OBJECTIVES[objective]), seed=seed or 1,
+        hyperparameters=hyperparameters(space), allow_new_entries=False, tune_new_entries=True,
+    )  # fmt: skip
+    made.prepare(seed, most)
+    folder.mkdir(parents=True, exist_ok=True)
+    made._set_project_dir(str(folder), "state")
+    made.reload()
+    made.most = most
+    if isinstance(made, AshaOracle):
+        made.configurations = most
+    return made
+
+
+def hyperparameters(space: spaces.Space) -> HyperParameters:
+    """The space as KerasTuner has it."""
+    found = HyperParameters()
+    declare(space, found)
+    return found
+
+
+def declare(space: spaces.Space, hp: HyperParameters) -> dict[str, Any]:
+    """Register a space's hyperparameters; returns the values of those that count."""
+    values: dict[str, Any] = {}
+    for name, one in space.dimensions.items():
+        parent, among = (one.when[0], list(one.when[1])) if one.when else (None, None)
+        value = _registered(hp, name, one, parent, among)
+        if spaces.active(one, values) and value is not None:
+            values[name] = value
+    return values
+
+
+def _registered(hp: HyperParameters, name: str, one: Any, parent: str | None, among: list[Any] | None) -> Any:
+    scope = {"parent_name": parent, "parent_values": among}
+    if isinstance(one, spaces.Fixed):
+        return hp.Fixed(name, one.value, **scope)
+    if isinstance(one, spaces.Choice):
+        if len(one.values) == 1:
+            return hp.Fixed(name, one.values[0], **scope)
+        if isinstance(one.default, bool):
+            return hp.Boolean(name, default=one.default, **scope)
+        return hp.Choice(name, list(one.values), default=one.default, **scope)
+    sampling = "log" if one.log else "linear"
+    if one.whole:
+        return hp.Int(name, int(one.low), int(one.high), sampling=sampling, default=int(one.default), **scope)
+    return hp.Float(name, one.low, one.high, sampling=sampling, default=one.default, **scope)
+
+
+def configuration(trial: Trial) -> str:
+    """Id of the first trial with these values."""
+    values = trial.hyperparameters.values
+    return values.get("tuner/configuration") or values.get("tuner/trial_id") or trial.trial_id
+
+
+def epochs_of(trial: Trial) -> int:
+    """The epoch through which a trial trains; 0 where its engine leaves that to the recipe."""
+    return int(trial.hyperparameters.values.get("tuner/epochs") or 0)
+
+
+def remaining(found: Any) -> float:
+    """Configurations that may still be begun."""
+    return math.inf if found.most is None else found.most - found.counted
+
+
+def _is_first(trial: Trial) -> bool:
+    return not trial.hyperparameters.values.get("tuner/trial_id")
+
+
+def _in_order(linked: Any) -> list[str]:
+    """What GridSearch's list holds, from first to last."""
+    found, index = [], linked._next_index[None]
+    while index is not None:
+        found.append(linked._memory[index])
+        index = linked._next_index[index]
+    return found
