@@ -12,6 +12,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from tuning import spaces
 from tuning.asha import AshaOracle, was_pruned
 
 OBJECTIVES = {"val_accuracy": "max", "val_loss": "min", "accuracy": "max", "loss": "min"}
-STATE = "oracle.json"
+_BEFORE_THE_MODEL = 10  # random trials; KerasTuner takes three times the hyperparameters
 _RUNNING, _STOPPED, _IDLE, _COMPLETED = "RUNNING", "STOPPED", "IDLE", "COMPLETED"
 
 
@@ -39,6 +40,8 @@ class Durable(Oracle):
 
     It stands before one of KerasTuner's oracles among the bases of a class.
     """
+
+    ongoing_trials: dict[str, Trial]
 
     def prepare(self, seed: int, most: int | None) -> None:
         """Finish what the oracle's own constructor began.
@@ -107,6 +110,35 @@ class Durable(Oracle):
         if trial is not None:
             self._retry_queue.append(trial.trial_id)
             self.save()
+
+    @synchronized
+    def begun(self, trial_id: str, worker: str) -> None:
+        """Note when and where a trial began."""
+        facts = self.facts.setdefault(trial_id, {})
+        facts.setdefault("started", _now())
+        facts["worker"] = worker
+
+    @synchronized
+    def ended(self, trial_id: str, status: str, facts: Mapping[str, Any]) -> None:
+        """End a trial with what its process told of it; one that is not under way is passed over.
+
+        Args:
+            trial_id: One of `trials`.
+            status: "COMPLETED" or "FAILED".
+            facts: For the report; "reason" for a trial that was not completed.
+        """
+        if trial_id not in {one.trial_id for one in self.ongoing_trials.values()}:
+            return  # a worker that was given up for lost came back: its trial is another one's now
+        self.facts.setdefault(trial_id, {}).update(facts, ended=_now())
+        before = self.trials[trial_id]
+        trial = Trial(before.hyperparameters.copy(), trial_id, status, facts.get("reason"))
+        measured = before.metrics.exists(self.objective.name)
+        if status == _COMPLETED and not (measured and math.isfinite(self._last_score(before))):
+            trial.status, trial.message = "FAILED", f"{self.objective.name} is no number"
+        self.end_trial(trial)
+
+    def _last_score(self, trial: Trial) -> float:
+        return trial.metrics.get_last_value(self.objective.name)
 
     def score_trial(self, trial: Trial) -> None:
         """The objective after the last epoch, since that is the network that one would have."""
@@ -193,6 +225,10 @@ class _Grid(Durable, GridSearchOracle):
 
 
 class _Hyperband(Durable, HyperbandOracle):
+    _brackets: list[dict[str, Any]]
+    _current_bracket: int
+    _current_iteration: int
+
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         before = copy.deepcopy((self._brackets, self._current_bracket, self._current_iteration))
         found = super().populate_space(trial_id)
@@ -208,8 +244,10 @@ class _Hyperband(Durable, HyperbandOracle):
     def _get_size(self, bracket_num: int, round_num: int) -> int:
         """A bracket whose configurations are not all drawn goes on with those that were."""
         size = super()._get_size(bracket_num, round_num)
-        if round_num or not self.full:
+        if not self.full:
             return size
+        if round_num:
+            return min(size, self._get_size(bracket_num, round_num - 1))
         drawn = [len(one["rounds"][0]) for one in self._brackets if one["bracket_num"] == bracket_num]
         return min([size, *drawn])
 
@@ -228,7 +266,9 @@ ENGINES = ("asha", "random", "bayesian", "hyperband", "grid")
 _MADE: dict[str, Callable[..., Any]] = {
     "asha": lambda epochs, most, **common: _Asha(epochs=epochs, configurations=most, **common),
     "random": lambda epochs, most, **common: _Random(max_trials=None, **common),
-    "bayesian": lambda epochs, most, **common: _Bayesian(max_trials=None, **common),
+    "bayesian": lambda epochs, most, **common: _Bayesian(
+        max_trials=None, num_initial_points=_BEFORE_THE_MODEL, **common
+    ),
     "grid": lambda epochs, most, **common: _Grid(max_trials=None, **common),
     "hyperband": lambda epochs, most, **common: _Hyperband(
         max_epochs=epochs, hyperband_iterations=None, **common
@@ -316,9 +356,8 @@ def epochs_of(trial: Trial) -> int:
     return int(trial.hyperparameters.values.get("tuner/epochs") or 0)
 
 
-def remaining(found: Any) -> float:
-    """Configurations that may still be begun."""
-    return math.inf if found.most is None else found.most - found.counted
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _is_first(trial: Trial) -> bool:

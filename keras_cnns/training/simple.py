@@ -53,11 +53,11 @@ def task(
         ValueError: The folder has not two classes, a label has no class, or the recipe does not fit.
         TypeError: The recipe has no such field.
     """
-    seen, names = _source(pictures, classes)
+    seen, names = source_of(pictures, classes)
     if test is None:
         seen, unseen = data.split(seen, test_share, seed)
     else:
-        unseen, others = _source(test, classes or names)
+        unseen, others = source_of(test, classes or names)
         if others != names:
             raise ValueError(f"test has the classes {', '.join(others)}, not {', '.join(names)}")
     chosen = dataclasses.replace(recipe_for(model, recipe), **changes)
@@ -67,7 +67,7 @@ def task(
     return Task(model, names, seen, unseen, how, chosen, seed, options or Options())
 
 
-def _source(pictures: Pictures, classes: tuple[str, ...] | None) -> tuple[Any, tuple[str, ...]]:
+def source_of(pictures: Pictures, classes: tuple[str, ...] | None) -> tuple[Any, tuple[str, ...]]:
     if not isinstance(pictures, tuple):
         return data.folder(pictures)
     images, labels = np.asarray(pictures[0]), np.asarray(pictures[1]).astype(np.int64).reshape(-1)

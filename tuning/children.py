@@ -1,0 +1,149 @@
+"""Trials in processes of their own: one is under way, and the next one imports meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+_COMMAND = [sys.executable, "-m", "tuning.trial"]
+_LOOKED = 0.2  # seconds between two looks at memory, time and the wish to stop
+
+
+class Interrupted(Exception):
+    """The search was told to stop while a trial was under way."""
+
+
+class Children:
+    """Starts processes for trials.
+
+    Args:
+        log: Where frameworks print.
+        memory: Bytes that a trial may hold; above, it is ended. None for no limit.
+        gpus: What CUDA_VISIBLE_DEVICES is for them; None leaves it as it is.
+    """
+
+    def __init__(self, log: Path, memory: int | None = None, gpus: str | None = None) -> None:
+        self._log, self._memory, self._gpus = log, memory, gpus
+        self._spare: subprocess.Popen[str] | None = None
+
+    def run(
+        self,
+        request: Mapping[str, Any],
+        on_event: Callable[[dict[str, Any]], None],
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> dict[str, Any]:
+        """Have a process of its own do what a request says.
+
+        Args:
+            request: What `tuning.trial` reads.
+            on_event: Called with each answer before the last, in this thread.
+            stopped: Asked several times a second.
+
+        Returns:
+            {"done": facts}, {"pruned": why} or {"failed": why}.
+
+        Raises:
+            Interrupted: `stopped` said so; the process is gone, its checkpoints stay.
+        """
+        process, self._spare = self._spare or self._start(), None
+        assert process.stdin is not None
+        assert process.stdout is not None  # both were asked for
+        answer: dict[str, Any] = {}
+        why = ""
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(json.dumps(request) + "\n")
+                process.stdin.flush()
+            self._spare = self._start()
+            lines = _lines(process.stdout)
+            while True:
+                with contextlib.suppress(queue.Empty):
+                    line = lines.get(timeout=_LOOKED)
+                    if line is None:
+                        break
+                    answer = json.loads(line)
+                    if not answer.keys() & {"done", "failed", "pruned"}:
+                        on_event(answer)
+                if stopped():
+                    raise Interrupted
+                held = _resident(process.pid)
+                if self._memory is not None and held > self._memory:
+                    why = f"out of memory: it held {_size(held)}, more than {_size(self._memory)}"
+                    process.kill()
+            code = process.wait()
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+        if answer.keys() & {"done", "failed", "pruned"}:
+            return answer
+        return {"failed": why or _how(code)}
+
+    def close(self) -> None:
+        """End the process that waits."""
+        if self._spare is not None:
+            self._spare.kill()
+            self._spare.communicate()
+            self._spare = None
+
+    def _start(self) -> subprocess.Popen[str]:
+        environment = dict(os.environ)
+        environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+        for key in ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT"):
+            environment.pop(key, None)
+        if self._gpus is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = self._gpus
+        with self._log.open("a", encoding="utf-8") as log:
+            return subprocess.Popen(
+                _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+                env=environment, cwd=Path(__file__).parents[1],
+            )  # fmt: skip
+
+
+def _lines(stream: IO[str]) -> queue.Queue[str | None]:
+    """The lines of a stream as they come; None at its end."""
+    found: queue.Queue[str | None] = queue.Queue()
+
+    def read() -> None:
+        for line in stream:
+            found.put(line)
+        found.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    return found
+
+
+def _resident(pid: int) -> int:
+    """Bytes that a process holds in memory; 0 where the system does not say."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
+def _how(code: int) -> str:
+    if code == -9:
+        return "killed by signal 9, probably for its memory"
+    return f"ended by signal {-code}" if code < 0 else f"ended early with exit code {code}; the log says why"
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.2f} GiB"
+
+
+def wait(seconds: float, stopped: Callable[[], bool]) -> None:
+    """Sleep, but not after `stopped` says so."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not stopped():
+        time.sleep(min(_LOOKED, seconds))
