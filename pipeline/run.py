@@ -24,7 +24,7 @@ from pipeline import code, report, sources, warm
 from pipeline.config import UNMIRRORED, Config, check, to_toml
 from pipeline.console import Screen
 from tuning.errors import BadInput
-from tuning.terminal import BAD_INPUT, FAILED, INTERRUPTED, OK
+from tuning.terminal import BAD_INPUT, FAILED, INTERRUPTED, OK, python, shown
 
 _GPUS = "CUDA_VISIBLE_DEVICES"
 # As it was before TensorFlow was made silent in this process: the log is to have warnings.
@@ -230,7 +230,7 @@ def _complete(
             else "nothing changed: every step came from the cache, in {seconds}"
         )  # fmt: skip
     pushed = result.get("pushed")
-    result["pushed"] = _shown(Path(pushed)) if pushed else None
+    result["pushed"] = shown(Path(pushed)) if pushed else None
     return {
         "schema": 1, "name": str(config.name), "data": config.data, "model": config.model,
         "outcome": outcome, "sentence": sentence, "output": str(config.output), **result,
@@ -271,27 +271,6 @@ def _behind_validation(result: dict[str, Any]) -> str:
     """What was typed, as a run where the data passed."""
     goal = "run" if result["outcome"] == "passed" else "validate"
     return shlex.join([python(), "-m", "pipeline", goal, *shlex.split(result["command"])[4:]])
-
-
-def python() -> str:
-    """What to type for this very interpreter: `python` where that is it, else its path."""
-    found = shutil.which("python")
-    if found and Path(found).parent.resolve() == Path(sys.executable).parent.resolve() and _from_shell():
-        return "python"
-    return _shown(Path(sys.executable), resolve=False)
-
-
-def _from_shell() -> bool:
-    """Whether PATH is the shell's own: scripts/start puts the environment in front for one command only."""
-    return "KERAS_CNNS_STARTED" not in os.environ
-
-
-def _shown(path: Path, resolve: bool = True) -> str:
-    """A path as a person would type it here."""
-    absolute = path.resolve() if resolve else path.absolute()
-    with contextlib.suppress(ValueError):
-        return str(absolute.relative_to(Path.cwd()))
-    return str(absolute)
 
 
 def _environment() -> dict[str, str]:

@@ -1,7 +1,7 @@
 """One oracle for workers in other processes and on other machines, over KerasTuner's own protocol.
 
-Values and reasons travel as metadata of its calls: its messages round numbers to 32 bits and have no field for why
-a trial failed. A worker that only speaks KerasTuner's protocol is served, too.
+Values and reasons travel as metadata of its calls: its messages round numbers to 32 bits and have no
+field for why a trial failed. A worker that only speaks KerasTuner's protocol is served, too.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class Far:
             yield
         except grpc.RpcError as error:
             raise ConnectionError(
-                f"the chief at {self._address} does not answer ({error.code().name})"  # type: ignore[attr-defined]
+                f"the chief at {self._address} does not answer ({error.code().name})"
             ) from None
 
 

@@ -40,6 +40,7 @@ class Children:
         request: Mapping[str, Any],
         on_event: Callable[[dict[str, Any]], None],
         stopped: Callable[[], bool] = lambda: False,
+        spare: bool = True,
     ) -> dict[str, Any]:
         """Have a process of its own do what a request says.
 
@@ -47,6 +48,7 @@ class Children:
             request: What `tuning.trial` reads.
             on_event: Called with each answer before the last, in this thread.
             stopped: Asked several times a second.
+            spare: Whether to start the next process meanwhile.
 
         Returns:
             {"done": facts}, {"pruned": why} or {"failed": why}.
@@ -63,7 +65,7 @@ class Children:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(json.dumps(request) + "\n")
                 process.stdin.flush()
-            self._spare = self._start()
+            self._spare = self._start() if spare else None
             lines = _lines(process.stdout)
             while True:
                 with contextlib.suppress(queue.Empty):

@@ -55,9 +55,11 @@ class Durable(Oracle):
         self._seed_state = int(np.random.SeedSequence(seed).generate_state(1)[0]) >> 1
         self.most = most
         self.facts: dict[str, dict[str, Any]] = {}
+        self.spent = 0.0  # seconds that the search has worked, over all times that it was taken up
         self.max_consecutive_failed_trials = 10**9
         self._display.verbose = 0
         self._held = False
+        self.told_over = False  # whether a worker was told that there is nothing more to do
         if hasattr(self, "gpr"):
             self.gpr = self._make_gpr()
 
@@ -87,6 +89,7 @@ class Durable(Oracle):
             trial = super().create_trial(tuner_id)
         finally:
             self._held = False
+        self.told_over |= trial.status == _STOPPED
         self.save()
         return trial
 
@@ -164,7 +167,7 @@ class Durable(Oracle):
         """KerasTuner calls this."""
         state = super().get_state()
         state["trials"] = [trial.get_state() for trial in self.trials.values()]
-        state["facts"] = self.facts
+        state["facts"], state["spent"] = self.facts, self.spent
         if isinstance(self, GridSearchOracle):
             state["grid"] = {"order": _in_order(self._ordered_ids), "next": self._populate_next}
         return state
@@ -173,7 +176,7 @@ class Durable(Oracle):
         """KerasTuner calls this."""
         self.trials = {one["trial_id"]: Trial.from_state(one) for one in state["trials"]}
         super().set_state(state)
-        self.facts = state["facts"]
+        self.facts, self.spent = state["facts"], state["spent"]
         if isinstance(self, GridSearchOracle):
             for name in state["grid"]["order"]:
                 self._ordered_ids.insert(name)

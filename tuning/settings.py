@@ -16,8 +16,9 @@ FILE = "search.json"
 # What a search may be asked for anew when it is taken up again.
 _WORDS = {
     "space": "the space", "data": "the data", "engine": "--engine", "objective": "--objective",
-    "epochs": "--epochs", "seed": "--seed", "limits": "the limits of cost", "preprocess": "--image-size or --fit",
-    "mirror": "--mirror", "recipes": "the recipes that the space is built on",
+    "epochs": "--epochs", "seed": "--seed", "limits": "the limits of cost",
+    "preprocess": "--image-size or --fit", "mirror": "--mirror",
+    "recipes": "the recipes that the space is built on",
 }  # fmt: skip
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import io
 import json
+import os
+import shutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from keras_cnns._checks import nearest
@@ -70,3 +74,24 @@ def build(package: str, description: str, names: Sequence[str]) -> Parser:
         built.append(one)
     parser.commands = tuple(built)
     return parser
+
+
+def python() -> str:
+    """What to type for this very interpreter: `python` where that is it, else its path."""
+    found = shutil.which("python")
+    if found and Path(found).parent.resolve() == Path(sys.executable).parent.resolve() and _from_shell():
+        return "python"
+    return shown(Path(sys.executable), resolve=False)
+
+
+def _from_shell() -> bool:
+    """Whether PATH is the shell's own: scripts/start puts the environment in front for one command only."""
+    return "KERAS_CNNS_STARTED" not in os.environ
+
+
+def shown(path: Path, resolve: bool = True) -> str:
+    """A path as a person would type it here."""
+    absolute = path.resolve() if resolve else path.absolute()
+    with contextlib.suppress(ValueError):
+        return str(absolute.relative_to(Path.cwd()))
+    return str(absolute)

@@ -103,7 +103,7 @@ def probe(request: Mapping[str, Any], _: Any) -> dict[str, Any]:
     """Train for a moment: what is measured in an epoch, and how long a step takes.
 
     Returns:
-        "measured", names of the history's figures, and "seconds" of an epoch; None where the data is streamed.
+        "measured", names of the history's figures, and "seconds" of an epoch; None where data is streamed.
     """
     import dataclasses
 

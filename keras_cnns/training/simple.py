@@ -68,6 +68,11 @@ def task(
 
 
 def source_of(pictures: Pictures, classes: tuple[str, ...] | None) -> tuple[Any, tuple[str, ...]]:
+    """Pictures as `Task` takes them, and the names of their classes, as `task` reads them.
+
+    Raises:
+        ValueError: As `task`.
+    """
     if not isinstance(pictures, tuple):
         return data.folder(pictures)
     images, labels = np.asarray(pictures[0]), np.asarray(pictures[1]).astype(np.int64).reshape(-1)
