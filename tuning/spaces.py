@@ -276,7 +276,9 @@ def space(name: str, *, mirror: bool = True) -> Space:
     if model is not None:
         training = _of_recipe(training, recipe_for(model))
     if not mirror:
-        training["augmentation"] = Choice((0, 1, 2, 3), 0, RECIPE)
+        level = training["augmentation"]
+        assert isinstance(level, Choice)
+        training["augmentation"] = dataclasses.replace(level, default=0)
     return Space(family, model, {**dimensions, **training})
 
 
