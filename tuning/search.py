@@ -83,6 +83,7 @@ class Asked:
         fit: "resize" or "pad"; see `keras_cnns.training.preprocess.Preprocess`.
         keep: Best trials whose checkpoint and network stay on disk.
         output: Folder of the search; None for searches/DATA-FAMILY.
+        gpus: What CUDA_VISIBLE_DEVICES says of the GPUs to use; None for what it is now.
     """
 
     family: str = "lenet"
@@ -106,6 +107,7 @@ class Asked:
     fit: str = "resize"
     keep: int = 3
     output: Path | str | None = None
+    gpus: str | None = None
 
 
 def check(asked: Asked) -> spaces.Space:
@@ -168,7 +170,7 @@ def search(
     asked = dataclasses.replace(asked or Asked(), **options)
     searched = check(asked)
     before = os.environ.get("CUDA_VISIBLE_DEVICES")
-    gpus = _gpus(before)
+    gpus = _gpus(before if asked.gpus is None else asked.gpus)
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # this process reads pictures and must not hold a GPU
     try:
         with _quiet():
@@ -392,7 +394,7 @@ def _settings(asked: Asked, searched: spaces.Space, found: Any, folder: Path, fr
     how = Preprocess(side, side, found.channels, asked.fit)
     parts = folder / "data" if fresh else folder / ".data"
     try:
-        described = pictures.keep(found, how, parts)
+        described = pictures.keep(found, how, parts, asked.seed)
         plain = {key: value for key, value in dataclasses.asdict(how).items() if key not in ("low", "high")}
         settings = kept.Settings(
             family=asked.family, space=searched.rows(), parts=described, title=found.title,
