@@ -29,7 +29,8 @@ def run_fn(fn_args: Any) -> None:
     facts = json.loads((examples / FACTS).read_text(encoding="utf-8"))
     measured = Path(measured_files[0]).parent.name.removeprefix("Split-")  # "val" where there is one
     task = {
-        "model": given["model"], "arguments": given["arguments"], "labels": facts["classes"], "seed": given["seed"],
+        "model": given["model"], "arguments": given["arguments"],
+        "labels": facts["classes"], "seed": given["seed"],
         "train_files": train_files, "train_count": facts["splits"]["train"]["count"],
         "measured_files": measured_files, "measured_count": facts["splits"][measured]["count"],
         "preprocess": given["preprocess"], "recipe": given["recipe"], "options": given["options"],

@@ -43,8 +43,8 @@ def read(given: Pictures, seed: int) -> Data:
     """The pictures that a caller named.
 
     Args:
-        given: `Data`; or "digits"; a folder of class folders, which may bring `train` and `val` parts of its own (a
-            `test` part is not looked at); a .npz file with `images` and `labels`; or both as arrays,
+        given: `Data`; or "digits"; a folder of class folders, which may bring `train` and `val` parts of its
+            own (a `test` part is not looked at); a .npz file with `images` and `labels`; or both as arrays,
             uint8 (n, height, width[, channels]) and whole numbers (n,).
         seed: Of the val part, a fifth of each class, where the pictures bring none.
 

@@ -14,8 +14,8 @@ from tuning import settings as kept
 class Tuner(BaseTuner):
     """KerasTuner's tuner, whose trials run in processes of their own and survive any kill.
 
-    `search` takes no pictures: they stand in what is asked for. After it, `get_best_hyperparameters`, `oracle`
-    and `results_summary` answer as KerasTuner's do.
+    `search` takes no pictures: they stand in what is asked for. After it, `get_best_hyperparameters`,
+    `oracle` and `results_summary` answer as KerasTuner's do.
 
     Args:
         asked: What is searched on what.
