@@ -16,7 +16,7 @@ from keras_cnns.registry import MODELS
 from pipeline import schema
 from pipeline.changes import CHANGES, accepted
 from tuning.errors import BadInput
-from tuning.search import ENGINES
+from tuning.searching import ENGINES
 
 # Data whose pictures mean something else in a mirror.
 UNMIRRORED = ("digits", "mnist", "emnist", "kmnist", "svhn_cropped", "omniglot", "binary_alpha_digits")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config, pairs, ranges
-from tuning import search, spaces
+from tuning import searching, spaces
 from tuning.errors import BadInput
 
 RESULT = "search.json"  # in TFX's artifact of the tuner's results
@@ -27,7 +27,7 @@ def space_of(config: Config) -> spaces.Space:
     )
 
 
-def asked(config: Config, data: Any, folder: Path, gpus: str | None) -> search.Asked:
+def asked(config: Config, data: Any, folder: Path, gpus: str | None) -> searching.Asked:
     """What the Tuner asks the search for.
 
     Args:
@@ -36,7 +36,7 @@ def asked(config: Config, data: Any, folder: Path, gpus: str | None) -> search.A
         folder: Of the search's state.
         gpus: What CUDA_VISIBLE_DEVICES was when the run began.
     """
-    return search.Asked(
+    return searching.Asked(
         family=config.tune_space or config.model, data=data, trials=config.tune,
         epochs=config.tune_epochs or config.training.epochs, engine=config.tune_engine,
         fix=pairs("--tune-fix", config.tune_fix), ranges=ranges("--tune-range", config.tune_range),

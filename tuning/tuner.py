@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_tuner.engine.base_tuner import BaseTuner
 
-from tuning import engines, search
+from tuning import engines, searching
 from tuning import settings as kept
 
 
@@ -22,13 +22,13 @@ class Tuner(BaseTuner):
         watcher: Is shown the result about once a second.
 
     Raises:
-        BadInput: As `tuning.search.check`.
+        BadInput: As `tuning.searching.check`.
     """
 
-    def __init__(self, asked: search.Asked, watcher: search.Watcher | None = None) -> None:
+    def __init__(self, asked: searching.Asked, watcher: searching.Watcher | None = None) -> None:
         self.asked, self._watcher = asked, watcher
         self.result: dict[str, Any] = {}
-        space = search.check(asked)
+        space = searching.check(asked)
         folder = Path(str(asked.output))
         super().__init__(self._oracle(space, folder), directory=str(folder), project_name="state")
 
@@ -42,7 +42,7 @@ class Tuner(BaseTuner):
         Raises:
             RuntimeError: The search failed or was interrupted; the text says why.
         """
-        self.result = search.search(self.asked, watcher=self._watcher, **options)
+        self.result = searching.search(asked=self.asked, watcher=self._watcher, **options)
         folder = Path(self.result["output"])
         self.oracle = self._oracle(kept.load(folder).searched, folder)
         if self.result["outcome"] not in ("finished", "budget") or self.result["best"] is None:

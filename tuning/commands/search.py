@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from tuning.errors import BadInput, printable
-from tuning.search import ENGINES, OBJECTIVES, Asked
+from tuning.searching import ENGINES, OBJECTIVES, Asked
 
 SUMMARY = "search a family's hyperparameters"
 DESCRIPTION = "Search the hyperparameters of a family, or of one network, on pictures."
@@ -59,13 +59,13 @@ def execute(given: argparse.Namespace) -> int:
     from rich.console import Console
 
     from tuning.screen import Screen
-    from tuning.search import check, exit_code, search
+    from tuning.searching import check, exit_code, search
 
     asked = asked_for(given)
     check(asked)
     typed = shlex.join(["python", "-m", "tuning", *sys.argv[1:]])
     screen = Screen(Console(), silent=given.quiet or given.json)
-    result = search(asked, watcher=screen, command=typed)
+    result = search(asked=asked, watcher=screen, command=typed)
     if given.json:
         print(json.dumps(result, ensure_ascii=False))
     elif result["outcome"] != "worker":

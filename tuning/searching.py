@@ -150,15 +150,23 @@ def check(asked: Asked) -> spaces.Space:
 
 
 def search(
-    asked: Asked | None = None, *, watcher: Watcher | None = None, command: str = "", **options: Any
+    family: str | None = None,
+    data: Any = None,
+    *,
+    asked: Asked | None = None,
+    watcher: Watcher | None = None,
+    command: str = "",
+    **options: Any,
 ) -> dict[str, Any]:
-    """Search, or go on with a search that was broken off; see `Asked` for what can be asked for.
+    """Search, or go on with a search that was broken off, as `search("resnet", "photos", trials=30)`.
 
     Args:
-        asked: What is asked for; or its fields as keyword arguments, such as `family="resnet", data=FOLDER`.
+        family: As in `Asked`.
+        data: As in `Asked`.
+        asked: What is asked for, over which the other arguments stand.
         watcher: Is shown the result about once a second.
         command: How to take the search up again, for the report.
-        **options: Fields of `Asked`.
+        **options: Fields of `Asked`, such as `trials=30, fix={"depth": 20}, ranges={"lr": (1e-4, 1e-1)}`.
 
     Returns:
         The result as its `result.json` holds it: "best" is the id of the best trial, "trials" has all of
@@ -166,7 +174,12 @@ def search(
 
     Raises:
         BadInput: Something was asked for that cannot be done; the text is one sentence.
+        TypeError: There is no such option.
     """
+    if family is not None:
+        options["family"] = family
+    if data is not None:
+        options["data"] = data
     asked = dataclasses.replace(asked or Asked(), **options)
     searched = check(asked)
     before = os.environ.get("CUDA_VISIBLE_DEVICES")
