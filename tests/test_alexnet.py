@@ -322,6 +322,7 @@ def test_the_papers_width_and_dropout_change_nothing():
 
 
 def test_a_narrow_nets_weights_are_all_trained_and_come_back(tmp_path):
+    keras.utils.set_random_seed(0)
     model = create_model("alexnet", width=0.125, dropout=0.2, input_shape=(67, 67, 3), classes=3)
     before = [numpy(weight) for weight in model.trainable_weights]
     images = np.random.RandomState(0).normal(size=(8, 67, 67, 3)).astype("float32")
