@@ -314,6 +314,8 @@ def se_vgg(
     se_ratio: int = 16,
     squeeze: str = "avg",
     se_bias: bool = True,
+    width: float = 1.0,
+    dropout: float | None = None,
     input_shape: tuple[int | None, int | None, int] | None = None,
     classes: int | None = None,
     include_top: bool = True,
@@ -332,6 +334,8 @@ def se_vgg(
         se_ratio: As `se_resnet`.
         squeeze: As `se_resnet`.
         se_bias: As `se_resnet`.
+        width: As `keras_cnns.vgg`.
+        dropout: As `keras_cnns.vgg`.
         input_shape: (height, width, channels) in pixels, by default (224, 224, 3), at least 32 x 32. Without
             the top, sizes may be None.
         classes: Number of classes, by default 1000.
@@ -339,7 +343,7 @@ def se_vgg(
         pooling: Only without the top: None (default) keeps the maps, "avg" or "max" reduce each to a number.
         classifier_activation: "softmax" by default; None for logits, or any Keras activation.
         weights: None (default): as `keras_cnns.vgg`. Or the path of a .weights.h5 file.
-        name: The model's name, by default "se_vgg16_bn".
+        name: The model's name, by default "se_vgg16_bn" and the like.
 
     Returns:
         A functional Keras model from (batch, height, width, channels) to (batch, classes) in float32.
@@ -349,9 +353,10 @@ def se_vgg(
         FileNotFoundError: There are no such weights.
     """
     pick("depth", depth, [*LETTERS, *(letter for letter in TABLE_1 if letter != "A-LRN")])
-    plan = replace(vgg_plan(depth, batch_norm=True), gate=gate(se_ratio, squeeze, se_bias))
+    plan = vgg_plan(depth, batch_norm=True, width=width, dropout=dropout)
+    plan = replace(plan, gate=gate(se_ratio, squeeze, se_bias))
     frame = open_frame(
-        name or f"se_{vgg_name(depth, True)}",
+        name or f"se_{vgg_name(depth, True, width)}",
         input_shape=input_shape, default_shape=(224, 224, 3), smallest=VGG_SMALLEST, fixed_size=True,
         classes=classes, default_classes=1000, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,

@@ -332,6 +332,11 @@ MUTATIONS = (
         "alexnet.py", '("norm1", "pool1")', '("pool1", "norm1")',
         "test_alexnet.py::test_order_is_convolution_normalisation_pooling",
     ),
+    Mutation(
+        "a narrower net's maps are not shared out evenly",
+        "alexnet.py", "maps), width, groups)", "maps), width)",
+        "test_alexnet.py::test_width_multiplies_maps_of_both_gpus_alike",
+    ),
     # VGG (Simonyan & Zisserman 2014).
     Mutation(
         "dropout is 0.4",

@@ -390,6 +390,7 @@ def test_the_papers_values_change_nothing(build, arguments, same):
 
 
 def test_a_variants_weights_are_all_trained_and_come_back(tmp_path):
+    keras.utils.set_random_seed(0)
     model = create_model("resnet18", width=0.125, stem="3x3", dropout=0.2, input_shape=(8, 8, 3), classes=3)
     assert model.name == "resnet18_w0.125_stem3x3"
     before = [numpy(weight) for weight in model.trainable_weights]
