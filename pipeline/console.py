@@ -13,10 +13,10 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.steps import STEPS
+from pipeline.steps import steps_of
 from tuning.errors import printable
 
-_NAMES = list(STEPS.values())
+_NAMES = steps_of(tune=0)
 _WIDTH = 96
 _LOGGED_EVERY = 60  # seconds between two lines of a step that lasts, without a terminal
 

@@ -61,12 +61,12 @@ class Children:
         assert process.stdout is not None  # both were asked for
         answer: dict[str, Any] = {}
         why = ""
+        lines, reader = _lines(process.stdout)
         try:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(json.dumps(request) + "\n")
                 process.stdin.flush()
             self._spare = self._start() if spare else None
-            lines = _lines(process.stdout)
             while True:
                 with contextlib.suppress(queue.Empty):
                     line = lines.get(timeout=_LOOKED)
@@ -88,6 +88,8 @@ class Children:
                 process.wait()
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
+            reader.join()
+            process.stdout.close()
         if answer.keys() & {"done", "failed", "pruned"}:
             return answer
         return {"failed": why or _how(code)}
@@ -113,8 +115,8 @@ class Children:
             )  # fmt: skip
 
 
-def _lines(stream: IO[str]) -> queue.Queue[str | None]:
-    """The lines of a stream as they come; None at its end."""
+def _lines(stream: IO[str]) -> tuple[queue.Queue[str | None], threading.Thread]:
+    """The lines of a stream as they come, with None at its end, and the thread that reads them."""
     found: queue.Queue[str | None] = queue.Queue()
 
     def read() -> None:
@@ -122,8 +124,9 @@ def _lines(stream: IO[str]) -> queue.Queue[str | None]:
             found.put(line)
         found.put(None)
 
-    threading.Thread(target=read, daemon=True).start()
-    return found
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    return found, reader
 
 
 def _resident(pid: int) -> int:

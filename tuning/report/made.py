@@ -28,7 +28,8 @@ def made(result: Part) -> Html:
         subsection(title, facts(((key, as_value(value)) for key, value in values.items()), "list"))
         for title, values in (("Search", search), ("Data", data), ("Versions", result.get("versions") or {}))
     ]
-    command = tag("pre", tag("code", result["command"]))
+    # A step of the line is not repeated by itself.
+    command = tag("pre", tag("code", result["command"])) if result["command"] else Html()
     place = tag("p", "Results are in ", tag("code", result["output"]), ".", class_="note")
     return join(
         subsection("The space", _space(result)),

@@ -1,0 +1,125 @@
+"""A family in KerasTuner's own tuners."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+
+import tuning
+from keras_cnns.registry import create_model
+from tuning import engines, spaces
+from tuning.errors import BadInput
+
+TUNERS = {
+    "random": lambda model, **how: keras_tuner.RandomSearch(model, max_trials=2, **how),
+    "bayesian": lambda model, **how: keras_tuner.BayesianOptimization(model, max_trials=2, **how),
+    "grid": lambda model, **how: keras_tuner.GridSearch(model, max_trials=2, **how),
+    "hyperband": lambda model, **how: keras_tuner.Hyperband(model, max_epochs=2, factor=2, **how),
+}
+KERASTUNERS_OWN = (
+    "ignore::DeprecationWarning:keras_tuner",
+    "ignore:The use case of calling:DeprecationWarning",
+)
+
+
+def pictures(count: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    """Grey pictures of two kinds, whose brightness tells them apart."""
+    dice = np.random.default_rng(0)
+    labels = np.arange(count) % 2
+    images = dice.integers(0, 90, (count, 32, 32, 1)) + 150 * labels[:, None, None, None]
+    return images.astype("uint8"), labels
+
+
+def family(**how: Any) -> keras_tuner.HyperModel:
+    fix = {"width": 0.5, "version": "modern", "batch_size": 32, **how.pop("fix", {})}
+    ranges = {"lr": (1e-3, 1e-2)}
+    return tuning.hypermodel(
+        "lenet", input_shape=(32, 32, 1), classes=2, images=40, epochs=2, fix=fix, ranges=ranges, **how
+    )
+
+
+@pytest.mark.filterwarnings(*KERASTUNERS_OWN)
+@pytest.mark.parametrize("name", TUNERS)
+def test_any_tuner_of_kerastuner_takes_it(name: str, tmp_path: Path) -> None:
+    tuner = TUNERS[name](family(), objective="val_accuracy", directory=str(tmp_path), seed=1)
+    images, labels = pictures()
+    held = (images[40:], labels[40:])
+    tuner.search(images[:40], labels[:40], validation_data=held, epochs=2, verbose=0)
+    best = tuner.oracle.get_best_trials(1)[0]
+    assert best.status == "COMPLETED"
+    assert 0 <= best.score <= 1
+    assert tuner.oracle.objective.direction == "max"
+    model = tuner.get_best_models(1)[0]
+    answer = np.asarray(model.predict(images[:4], verbose=0))
+    assert answer.shape == (4, 2)
+    assert np.allclose(answer.sum(1), 1, atol=1e-5)
+
+
+def test_it_builds_our_network_and_scales_pixels_itself() -> None:
+    hp = keras_tuner.HyperParameters()
+    model = family().build(hp)
+    own = create_model("lenet5_modern", input_shape=(32, 32, 1), classes=2, width=0.5)
+    assert model.count_params() == own.count_params()
+    images, _ = pictures(4)
+    plan = spaces.plan(spaces.space("lenet"), hp.values, 2)
+    scaled = keras.Model(model.input, model.get_layer("scale").output).predict(images, verbose=0)
+    assert scaled.min() >= plan.recipe.low
+    assert scaled.max() <= plan.recipe.high
+    assert np.allclose(scaled, images / 255 * (plan.recipe.high - plan.recipe.low) + plan.recipe.low)
+
+
+def test_labels_are_smoothed_as_the_trial_says() -> None:
+    hp = keras_tuner.HyperParameters()
+    hp.values["label_smoothing"] = 0.2
+    model = family().build(hp)
+    shares, labels = np.array([[0.7, 0.3]], "float32"), np.array([0])
+    expected = -(0.9 * np.log(0.7) + 0.1 * np.log(0.3))
+    assert float(model.loss(labels, shares)) == pytest.approx(expected, rel=1e-5)
+    soft = np.array([[1.0, 0.0]], "float32")
+    assert float(model.loss(soft, shares)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_pictures_are_changed_as_the_trial_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[np.ndarray] = []
+    images, labels = pictures(32)
+
+    def fit(self: keras.Model, x: Any, y: Any = None, **options: Any) -> None:
+        seen.append(np.concatenate([np.asarray(batch[0]) for batch in x]) if y is None else x)
+
+    monkeypatch.setattr(keras.Model, "fit", fit)
+    for strength in (0, 1):
+        hp = keras_tuner.HyperParameters()
+        model = family(fix={"augmentation": strength}).build(hp)
+        family(fix={"augmentation": strength}).fit(hp, model, images, labels)
+    plain, changed = (np.sort(one.astype("float32").reshape(32, -1), 0) for one in seen)
+    assert np.array_equal(plain, np.sort(images.astype("float32").reshape(32, -1), 0))
+    assert not np.array_equal(plain, changed)
+
+
+def test_conditions_are_kerastuners_own() -> None:
+    space = engines.hyperparameters(spaces.space("resnet"))
+    space.values["depth"] = 20
+    [stem] = [one for one in space.space if one.name == "stem"]
+    assert not space.is_active(stem)
+    space.values["depth"] = 18
+    assert space.is_active(stem)
+
+
+def test_what_is_not_known_is_told() -> None:
+    with pytest.raises(BadInput, match="resnet"):
+        tuning.hypermodel("resnt", input_shape=(32, 32, 3), classes=10)
+    with pytest.raises(BadInput, match="depth"):
+        tuning.hypermodel("resnet", input_shape=(32, 32, 3), classes=10, fix={"dept": 20})
+    with pytest.raises(AttributeError, match="nothing"):
+        tuning.nothing  # noqa: B018
+
+
+def test_a_space_is_plain_data() -> None:
+    rows = json.loads(json.dumps(spaces.space("resnet").rows()))
+    assert spaces.from_rows("resnet", None, rows) == spaces.space("resnet")

@@ -1,0 +1,197 @@
+"""TFX's Tuner in the line: it searches, feeds the Trainer, and what was trained is pushed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import pytest
+from lines import Ran, pipeline
+
+from pipeline import tuned
+from pipeline.config import Config, pairs, ranges
+from tuning import spaces
+from tuning.errors import BadInput
+
+OPTIONS = (
+    "run", "--model", "lenet5_modern", "--tune", "4", "--tune-epochs", "2", "--epochs", "3",
+    "--tune-workers", "2",
+    "--tune-fix", "batch_size=32,schedule=cosine,optimizer=adam", "--tune-range", "lr=1e-3:1e-2,width=0.5:2",
+    "--min-accuracy", "0.2",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tuned")
+
+
+@pytest.fixture(scope="module")
+def first(place: Path) -> Ran:
+    ran = pipeline(place, *OPTIONS)
+    assert ran.code == 0, ran.out + ran.err
+    return ran
+
+
+@pytest.fixture(scope="module")
+def result(place: Path, first: Ran) -> dict[str, Any]:
+    """As the first run left it, before others ran in the folder."""
+    return json.loads((place / "runs" / "digits-lenet5_modern" / "result.json").read_text(encoding="utf-8"))
+
+
+pytestmark = pytest.mark.xdist_group("tuned")
+
+
+def test_the_best_hyperparameters_are_what_was_trained(place: Path, result: dict[str, Any]) -> None:
+    found = result["tuning"]
+    best = next(one for one in found["trials"] if one["id"] == found["best"])
+    recipe = result["training"]["recipe"]
+    assert recipe["learning_rate"] == best["values"]["learning_rate"]
+    assert recipe["weight_decay"] == best["values"]["weight_decay"]
+    assert recipe["width"] == best["values"]["width"]
+    assert (recipe["optimizer"], recipe["batch_size"], recipe["epochs"]) == ("adam", 32, 3)
+    made = json.loads(
+        (place / "models" / "digits-lenet5_modern" / "1" / "recipe.json").read_text(encoding="utf-8")
+    )
+    assert made["arguments"] == {"width": best["values"]["width"]}
+    model = keras.models.load_model(
+        place / "models" / "digits-lenet5_modern" / "1" / "model.keras", compile=False
+    )
+    assert model.count_params() == best["parameters"] == result["training"]["parameters"]
+
+
+def test_the_search_is_told_and_its_report_shown(place: Path, first: Ran, result: dict[str, Any]) -> None:
+    assert "6/10  tune" in first.out
+    assert "4 configurations · val_accuracy" in first.out
+    page = (place / "runs" / "digits-lenet5_modern" / "report.html").read_text(encoding="utf-8")
+    assert "The search for hyperparameters" in page
+    assert result["tuning"]["sentence"] in page
+    assert {one["worker"] for one in result["tuning"]["trials"]} == {"worker0", "worker1"}
+
+
+def test_the_search_looks_at_no_test_picture(result: dict[str, Any]) -> None:
+    images = result["tuning"]["images"]
+    assert images["train"] + images["val"] == result["dataset"]["splits"]["train"]["count"]
+
+
+def test_tfxs_own_files_are_there(place: Path, result: dict[str, Any]) -> None:
+    root = place / "runs" / "digits-lenet5_modern" / "tfx" / "Tuner"
+    [best] = root.rglob("best_hyperparameters.txt")
+    [rows] = root.rglob("tuner_results.json")
+    values = json.loads(best.read_text(encoding="utf-8"))["values"]
+    scores = [row["score"] for row in json.loads(rows.read_text(encoding="utf-8"))]
+    assert values["learning_rate"] == result["training"]["recipe"]["learning_rate"]
+    assert scores == sorted(scores, reverse=True)
+    assert len(scores) >= 1
+
+
+def test_the_same_again_comes_from_the_cache(place: Path, result: dict[str, Any]) -> None:
+    again = pipeline(place, *OPTIONS, "--json").json
+    assert again["outcome"] == "unchanged"
+    assert all(one["cached"] for one in again["steps"] if one["name"] in ("tune", "train"))
+    assert again["tuning"]["best"] == result["tuning"]["best"]
+
+
+def test_a_committed_file_stands_for_the_search(place: Path, result: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "hyperparameters.json"
+    shutil.copy(place / "runs" / "digits-lenet5_modern" / "hyperparameters.json", file)
+    made = pipeline(
+        tmp_path, "run", "--model", "lenet5_modern", "--epochs", "3", "--min-accuracy", "0.2",
+        "--hyperparameters", file, "--json",
+    ).json  # fmt: skip
+    assert made["outcome"] == "pushed"
+    assert "tune" not in {one["name"] for one in made["steps"]}
+    assert made["training"]["recipe"] == result["training"]["recipe"]
+    one, other = (
+        keras.models.load_model(root / "models" / "digits-lenet5_modern" / "1" / "model.keras", compile=False)
+        for root in (place, tmp_path)
+    )
+    for weight, same in zip(one.get_weights(), other.get_weights(), strict=True):
+        assert (weight == same).all()
+
+
+@pytest.mark.slow
+def test_a_killed_search_goes_on_in_the_line(tmp_path: Path) -> None:
+    """kill -9 of the whole line in the middle of the search; the same command repeats no finished trial."""
+    words = [sys.executable, "-m", "pipeline", *OPTIONS]
+    process = subprocess.Popen(words, cwd=tmp_path, env=_environment(), start_new_session=True)
+    state = lambda: list(tmp_path.glob("runs/*/tuning/*/state/oracle.json"))  # noqa: E731
+    finished: list[dict[str, Any]] = []
+    try:
+        end = time.monotonic() + 240
+        while not finished and time.monotonic() < end:
+            time.sleep(0.3)
+            for file in state():
+                held = json.loads(file.read_text(encoding="utf-8"))
+                finished = [one for one in held["trials"] if one["status"] == "COMPLETED"]
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    assert finished
+    ran = pipeline(tmp_path, *OPTIONS, "--json")
+    assert ran.code == 0, ran.out + ran.err
+    trials = {one["id"]: one for one in ran.json["tuning"]["trials"]}
+    for one in finished:
+        assert trials[one["trial_id"]]["score"] == one["score"]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+
+
+@pytest.mark.parametrize(("options", "why"), [
+    ({"tune": 3, "hyperparameters": "x.json"}, "leave one out"),
+    ({"tune": 3, "tune_fix": "widht=1"}, "width"),
+    ({"tune": 3, "tune_fix": "width"}, "NAME=VALUE"),
+    ({"tune": 3, "tune_range": "lr=1e-1:1e-3"}, "inverted"),
+    ({"tune": 3, "tune_range": "lr=a:b"}, "two numbers"),
+    ({"tune": 3, "tune_space": "resnt"}, "resnet"),
+    ({"tune": 3, "tune_engine": "ahsa"}, "asha"),
+    ({"tune": 3, "warm_start": "latest"}, "--warm-start"),
+    ({"hyperparameters": "nowhere.json"}, "nowhere.json"),
+])  # fmt: skip
+def test_what_cannot_be_searched_is_refused_in_a_sentence(options: dict[str, Any], why: str) -> None:
+    from pipeline.config import check
+
+    with pytest.raises(BadInput) as refused:
+        check(Config(model="lenet5_modern", **options))
+    assert why in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("held", "why"), [
+    ({"learning_rat": 0.1}, "learning_rate"),
+    ({"learning_rate": 7}, "outside"),
+    ({"family": "resnet"}, "--tune-space resnet"),
+    ([1], "hyperparameters"),
+])  # fmt: skip
+def test_a_file_that_does_not_fit_is_refused(held: Any, why: str, tmp_path: Path) -> None:
+    file = tmp_path / "hyperparameters.json"
+    file.write_text(json.dumps(held), encoding="utf-8")
+    with pytest.raises(BadInput) as refused:
+        tuned.from_file(Config(model="lenet5_modern", hyperparameters=str(file)))
+    assert why in str(refused.value)
+
+
+def test_kerastuners_own_file_is_taken_too(tmp_path: Path) -> None:
+    file = tmp_path / "best_hyperparameters.txt"
+    values = {"learning_rate": 0.01, "tuner/epochs": 3}
+    file.write_text(json.dumps({"space": [], "values": values}), encoding="utf-8")
+    found = tuned.from_file(Config(model="lenet5_modern", hyperparameters=str(file)))
+    assert found is not None
+    assert found["learning_rate"] == 0.01
+    assert found.keys() == spaces.space("lenet5_modern").defaults().keys()
+
+
+def test_words_of_the_command_line_become_values() -> None:
+    assert pairs("--tune-fix", "width=1, depth=20") == {"width": "1", "depth": "20"}
+    assert ranges("--tune-range", "lr=1e-4:1e-1") == {"lr": (1e-4, 1e-1)}
+    assert pairs("--tune-fix", None) == {}
