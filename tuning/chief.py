@@ -37,6 +37,8 @@ class _Servicer(OracleServicer):
     def CreateTrial(self, request: Any, context: Any) -> Any:
         trial = self.oracle.create_trial(request.tuner_id)
         if trial.status == "RUNNING":
+            if _KEY in dict(context.invocation_metadata()):  # it will tell of its trial every few seconds
+                self.heard[trial.trial_id] = time.monotonic()
             self.oracle.begun(trial.trial_id, request.tuner_id)
         context.set_trailing_metadata(((_KEY, _packed(trial.hyperparameters.values)),))
         return protos.get_service().CreateTrialResponse(trial=trial.to_proto())
@@ -121,7 +123,9 @@ class Far:
         """As in `Desk`."""
         request = protos.get_service().CreateTrialRequest(tuner_id=worker)
         with self._reached():
-            answer, call = self._stub.CreateTrial.with_call(request, wait_for_ready=True, timeout=_PATIENCE)
+            answer, call = self._stub.CreateTrial.with_call(
+                request, wait_for_ready=True, timeout=_PATIENCE, metadata=((_KEY, b"{}"),)
+            )
         trial = answer.trial
         told = dict(call.trailing_metadata()).get(_KEY, b"{}")
         status = protos.get_proto().TrialStatus.Name(trial.status)

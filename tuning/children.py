@@ -118,8 +118,9 @@ def _lines(stream: IO[str]) -> queue.Queue[str | None]:
     found: queue.Queue[str | None] = queue.Queue()
 
     def read() -> None:
-        for line in stream:
-            found.put(line)
+        with stream:
+            for line in stream:
+                found.put(line)
         found.put(None)
 
     threading.Thread(target=read, daemon=True).start()
