@@ -148,11 +148,11 @@ def test_more_trials_go_on(copied: Path) -> None:
     [
         (
             ["--range", "wd=1e-5:1e-2"],
-            "its space differs in weight_decay, which was 1e-06 to 0.1 and is 1e-05 to",
+            "its space differs in weight_decay, which was 1e-06 to 0.1 and is 1e-05",
         ),
         (
             ["--fix", "batch_size=32"],
-            "its space differs in batch_size, which was one of 32, 64, 128, 256 and is",
+            "its space differs in batch_size, which was one of 32, 64, 128, 256",
         ),
         (["--seed", "1"], "--seed was 0 and is 1"),
         (["--epochs", "3"], "--epochs was 2 and is 3"),

@@ -169,10 +169,12 @@ def test_an_address_that_is_taken_is_refused(tmp_path: Path) -> None:
     from tuning import chief
     from tuning.errors import BadInput
 
-    with chief.serving(oracle(tmp_path / "one"), "127.0.0.1:0") as port:
-        with pytest.raises(BadInput, match="cannot be listened to"):
-            with chief.serving(oracle(tmp_path / "two"), f"127.0.0.1:{port}"):
-                pass
+    with (
+        chief.serving(oracle(tmp_path / "one"), "127.0.0.1:0") as port,
+        pytest.raises(BadInput, match="cannot be listened to"),
+        chief.serving(oracle(tmp_path / "two"), f"127.0.0.1:{port}"),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,10 @@ class _Servicer(OracleServicer):
         return protos.get_service().CreateTrialResponse(trial=trial.to_proto())
 
     def UpdateTrial(self, request: Any, context: Any) -> Any:
+        lacking = {self.oracle.objective.name} - set(request.metrics)
+        if lacking or request.trial_id not in self.oracle.trials:
+            # KerasTuner's oracle would raise, and keep its lock for ever.
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"an unknown trial, or without {lacking}")
         self.heard[request.trial_id] = time.monotonic()
         trial = self.oracle.update_trial(request.trial_id, dict(request.metrics), step=request.step)
         return protos.get_service().UpdateTrialResponse(trial=trial.to_proto())
