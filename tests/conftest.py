@@ -10,10 +10,11 @@ from lines import Ran, pipeline
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share the main job run in one worker, so that it runs once (pytest -n, --dist loadgroup)."""
+    """Tests that share a run are run by one worker, so that it runs once (pytest -n, --dist loadgroup)."""
     for item in items:
-        if "main_job" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("main job"))
+        for shared in ("main_job", "small_search"):
+            if shared in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(shared.replace("_", " ")))
 
 
 @pytest.fixture(scope="session")

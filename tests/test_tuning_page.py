@@ -40,7 +40,6 @@ def test_there_are_commands() -> None:
     assert len(TYPED) >= 10
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner")
 def test_the_code_runs_as_it_stands_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,11 +37,17 @@ class _Servicer(OracleServicer):
     def CreateTrial(self, request: Any, context: Any) -> Any:
         trial = self.oracle.create_trial(request.tuner_id)
         if trial.status == "RUNNING":
+            if _KEY in dict(context.invocation_metadata()):  # it will tell of its trial every few seconds
+                self.heard[trial.trial_id] = time.monotonic()
             self.oracle.begun(trial.trial_id, request.tuner_id)
         context.set_trailing_metadata(((_KEY, _packed(trial.hyperparameters.values)),))
         return protos.get_service().CreateTrialResponse(trial=trial.to_proto())
 
     def UpdateTrial(self, request: Any, context: Any) -> Any:
+        lacking = {self.oracle.objective.name} - set(request.metrics)
+        if lacking or request.trial_id not in self.oracle.trials:
+            # KerasTuner's oracle would raise, and keep its lock for ever.
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"an unknown trial, or without {lacking}")
         self.heard[request.trial_id] = time.monotonic()
         trial = self.oracle.update_trial(request.trial_id, dict(request.metrics), step=request.step)
         return protos.get_service().UpdateTrialResponse(trial=trial.to_proto())
@@ -121,7 +127,9 @@ class Far:
         """As in `Desk`."""
         request = protos.get_service().CreateTrialRequest(tuner_id=worker)
         with self._reached():
-            answer, call = self._stub.CreateTrial.with_call(request, wait_for_ready=True, timeout=_PATIENCE)
+            answer, call = self._stub.CreateTrial.with_call(
+                request, wait_for_ready=True, timeout=_PATIENCE, metadata=((_KEY, b"{}"),)
+            )
         trial = answer.trial
         told = dict(call.trailing_metadata()).get(_KEY, b"{}")
         status = protos.get_proto().TrialStatus.Name(trial.status)

@@ -120,8 +120,9 @@ def _lines(stream: IO[str]) -> tuple[queue.Queue[str | None], threading.Thread]:
     found: queue.Queue[str | None] = queue.Queue()
 
     def read() -> None:
-        for line in stream:
-            found.put(line)
+        with stream:
+            for line in stream:
+                found.put(line)
         found.put(None)
 
     reader = threading.Thread(target=read, daemon=True)

@@ -85,10 +85,13 @@ class Durable(Oracle):
     def create_trial(self, tuner_id: str) -> Trial:
         """A trial for a worker; its state is on disk before it is handed out."""
         self._held = True
+        again = list(self._retry_queue)
         try:
             trial = super().create_trial(tuner_id)
         finally:
             self._held = False
+        if trial.trial_id in again:  # what is measured anew must not be averaged with what was
+            trial.metrics = Trial(trial.hyperparameters).metrics
         self.told_over |= trial.status == _STOPPED
         self.save()
         return trial
@@ -148,6 +151,7 @@ class Durable(Oracle):
         history = trial.metrics.get_history(self.objective.name)
         trial.score, trial.best_step = history[-1].mean(), history[-1].step
 
+    @synchronized
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
         """The best completed trials; a configuration is judged by the longest of its trials."""
         longest: dict[str, Trial] = {}
@@ -159,6 +163,7 @@ class Durable(Oracle):
         best_last = self.objective.direction == "max"
         return sorted(longest.values(), key=lambda one: one.score, reverse=best_last)[:num_trials]
 
+    @synchronized
     def continued(self) -> set[str]:
         """Ids of trials that may still be trained further, and whose checkpoints are needed for it."""
         return set()
@@ -209,10 +214,13 @@ class Durable(Oracle):
         """Trials are part of the state."""
 
     def _replace_in_bracket(self, trial_id: str) -> None:
-        """Hyperband waits for the round's other trials forever if one of them failed."""
+        """Hyperband waits forever for one that failed: its configuration leaves the bracket to another."""
         for bracket in self._brackets:
-            first = bracket["rounds"][0]
-            bracket["rounds"][0] = [one for one in first if one["id"] != trial_id]
+            gone: str | None = trial_id
+            for number, part in reversed(list(enumerate(bracket["rounds"]))):
+                past = next((one["past_id"] for one in part if one["id"] == gone), gone)
+                bracket["rounds"][number] = [one for one in part if one["id"] != gone]
+                gone = past
 
 
 class _Random(Durable, RandomSearchOracle):
@@ -254,6 +262,7 @@ class _Hyperband(Durable, HyperbandOracle):
         drawn = [len(one["rounds"][0]) for one in self._brackets if one["bracket_num"] == bracket_num]
         return min([size, *drawn])
 
+    @synchronized
     def continued(self) -> set[str]:
         taken = {trial.hyperparameters.values.get("tuner/trial_id") for trial in self.trials.values()}
         parts = [part for bracket in self._brackets for part in bracket["rounds"][:-1]]
@@ -261,6 +270,7 @@ class _Hyperband(Durable, HyperbandOracle):
 
 
 class _Asha(Durable, AshaOracle):
+    @synchronized
     def continued(self) -> set[str]:
         return self.promotable()
 

@@ -212,10 +212,10 @@ def _named(held: Any) -> dict[str, Any]:
     from keras_cnns.training import data
 
     if isinstance(held, data.Records):
-        files = [str(file) for file in held.files]
+        files = [str(Path(file).resolve()) for file in held.files]
         described: dict[str, Any] = {"kind": "records", "files": files, "count": held.count}
     else:
-        files = list(held.paths)
+        files = [str(Path(file).resolve()) for file in held.paths]  # a trial works elsewhere
         described = {"kind": "files", "paths": files, "labels": list(held.labels), "count": held.count}
     sizes = [(Path(file).name, Path(file).stat().st_size) for file in files]
     digest = hashlib.blake2b(json.dumps(sizes).encode(), digest_size=12).hexdigest()

@@ -34,6 +34,7 @@ OBJECTIVES = ("val_accuracy", "val_loss", "accuracy", "loss")
 _LEAST = {"epochs": 1, "trials": 1, "workers": 1, "keep": 1, "image_size": 1, "seed": 0}
 _IN_A_ROW = 10  # trials that fail one after the other, and end a search
 _TOO_LARGE = 50  # configurations that are too large before any was trained, and end it, too
+_LAST_WORD = 10.0  # seconds in which workers elsewhere that wait learn that it is over
 _RESTARTS = 5  # of a worker, before the search goes on without it
 
 
@@ -125,14 +126,7 @@ def check(asked: Asked) -> spaces.Space:
         raise BadInput(str(unknown("--objective", asked.objective, OBJECTIVES)))
     if asked.fit not in ("resize", "pad"):
         raise BadInput(str(unknown("--fit", asked.fit, ("resize", "pad"))))
-    for name, least in (
-        ("epochs", 1),
-        ("trials", 1),
-        ("workers", 1),
-        ("keep", 1),
-        ("image_size", 1),
-        ("seed", 0),
-    ):
+    for name, least in _LEAST.items():
         value = getattr(asked, name)
         if value is not None and value < least:
             raise BadInput(f"--{name.replace('_', '-')} must be at least {least}, not {value}")
@@ -198,7 +192,7 @@ def search(
 def _search(
     asked: Asked, searched: spaces.Space, gpus: Sequence[str], watcher: Watcher, command: str
 ) -> dict[str, Any]:
-    from tuning import chief, engines, pictures, result
+    from tuning import chief, engines, pages, pictures, result
     from tuning import settings as kept
     from tuning import worker as other
 
@@ -226,10 +220,20 @@ def _search(
                 "command": command, "versions": result.versions(), "next": "",
             }  # fmt: skip
 
+        told = -1
+
+        def look() -> None:
+            nonlocal told
+            found = so_far()
+            if len(oracle.end_order) != told:  # `show` and `report` read it, also while the search runs
+                told = len(oracle.end_order)
+                pages.replace(folder / "result.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+            watcher.show(found)
+
         run = _Run(asked, settings, oracle, folder, gpus, role)
         try:
             with contextlib.closing(watcher):
-                outcome = run.until_over(lambda: watcher.show(so_far()))
+                outcome = run.until_over(look)
                 watcher.show(so_far())
         finally:
             oracle.save()
@@ -250,6 +254,7 @@ class _Run:
         self._began, self._before = time.monotonic(), oracle.spent
         self._ended_before = len(oracle.end_order)
         self._over = threading.Event()
+        self._quiet_since = math.inf
 
     def until_over(self, look: Any) -> str:
         """Work until the search is over; returns its outcome."""
@@ -340,7 +345,12 @@ class _Run:
 
     def _nothing_left(self) -> bool:
         """Whether workers elsewhere were told that it is over, and none is at work."""
-        return bool(self.oracle.told_over) and not self.oracle.ongoing_trials and not self.oracle.tuner_ids
+        if not self.oracle.told_over or self.oracle.ongoing_trials:
+            self._quiet_since = math.inf
+            return False
+        self._quiet_since = min(self._quiet_since, time.monotonic())
+        # One that waits asks twice a second; one that died meanwhile never will.
+        return not self.oracle.tuner_ids or time.monotonic() - self._quiet_since > _LAST_WORD
 
     def _start(self, index: int, address: str, port: int) -> subprocess.Popen[bytes]:
         environment = {
@@ -516,10 +526,11 @@ def _held(folder: Path) -> Iterator[bool]:
         BadInput: It cannot be written, holds something else, or another search is at work in it.
     """
     try:
+        new = [one for one in (folder, *folder.parents) if not one.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         names = {one.name for one in folder.iterdir()} - {".lock", "log.txt"}
         fresh = "search.json" not in names
-        if fresh and names - {"data", "state"}:
+        if fresh and names - {"data", "state", "search.new"}:
             raise BadInput(f"--output {folder}: it holds no search, but {sorted(names)[0]}; give another one")
         held = (folder / ".lock").open("w")
     except OSError as error:
@@ -529,7 +540,13 @@ def _held(folder: Path) -> Iterator[bool]:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise BadInput(f"--output {folder}: another search is at work there") from None
-        yield fresh
+        try:
+            yield fresh
+        except BadInput:
+            for one in new:
+                with contextlib.suppress(OSError):  # it is not there any more, or holds something
+                    one.rmdir()
+            raise
 
 
 def _wait_for(file: Path, seconds: float = 300) -> None:

@@ -14,11 +14,11 @@ from tuning.errors import BadInput
 
 FILE = "search.json"
 # What a search may be asked for anew when it is taken up again.
+# A seed makes other data, a mirror another space: the cause stands before what comes of it.
 _WORDS = {
-    "space": "the space", "data": "the data", "engine": "--engine", "objective": "--objective",
-    "epochs": "--epochs", "seed": "--seed", "limits": "the limits of cost",
-    "preprocess": "--image-size or --fit", "mirror": "--mirror",
-    "recipes": "the recipes that the space is built on",
+    "engine": "--engine", "objective": "--objective", "epochs": "--epochs", "seed": "--seed",
+    "limits": "its limit of cost", "preprocess": "--image-size or --fit", "mirror": "--mirror",
+    "space": "the space", "data": "the data", "recipes": "the recipes that the space is built on",
 }  # fmt: skip
 
 

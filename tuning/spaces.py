@@ -18,6 +18,7 @@ from tuning.errors import BadInput
 
 NETWORK, RECIPE = "network", "recipe"
 ALIASES = {"lr": "learning_rate", "wd": "weight_decay"}
+_SHARES = ("dropout", "label_smoothing", "compression")
 Value = bool | int | float | str
 When = tuple[str, tuple[Value, ...]]
 
@@ -379,13 +380,7 @@ def _reachable(dimensions: Mapping[str, Dimension]) -> dict[str, Dimension]:
             parent = left.get(one.when[0])
             if parent is None:
                 continue
-            can = (
-                (parent.value,)
-                if isinstance(parent, Fixed)
-                else parent.values
-                if isinstance(parent, Choice)
-                else ()
-            )
+            can = _can_be(parent)
             if can and not set(can) & set(one.when[1]):
                 continue
         left[name] = one
@@ -414,7 +409,7 @@ def _inside(given: str, one: Dimension, value: Any) -> Value:
         return match
     number = _number(value)
     if isinstance(one, Fixed):
-        if str(one.value) != str(value):
+        if str(one.value).lower() != str(value).lower() and one.value != number:
             raise BadInput(f"{given}={value} contradicts {given}={one.value}, which is fixed")
         return one.value
     if isinstance(number, str) or not one.low <= number <= one.high:
@@ -441,6 +436,8 @@ def _between(given: str, one: Dimension, low: float, high: float) -> Dimension:
     # A user may look further than we would; what cannot be is refused.
     if not (math.isfinite(low) and math.isfinite(high)) or low < 0 or (one.log and low <= 0):
         raise BadInput(f"{given}={low:g}:{high:g} must be finite and {'above' if one.log else 'at least'} 0")
+    if given in _SHARES and high > 1:
+        raise BadInput(f"{given}={low:g}:{high:g} must not exceed 1; {given} is a share")
     default = min(max(one.default, low), high)
     return dataclasses.replace(one, low=low, high=high, default=default)
 

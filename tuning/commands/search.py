@@ -7,10 +7,12 @@ import json
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from tuning.errors import BadInput, printable
 from tuning.searching import ENGINES, OBJECTIVES, Asked
+from tuning.spaces import ALIASES
 
 SUMMARY = "search a family's hyperparameters"
 DESCRIPTION = "Search the hyperparameters of a family, or of one network, on pictures."
@@ -82,9 +84,9 @@ def asked_for(given: argparse.Namespace) -> Asked:
     return Asked(
         family=given.family, data=given.data, trials=given.trials, budget=_seconds(given.budget),
         epochs=given.epochs, engine=given.engine, objective=given.objective,
-        fix=dict(_pair("--fix", one, "NAME=VALUE") for one in given.fix),
+        fix=_pairs("--fix", given.fix, "NAME=VALUE"),
         ranges={name: _range(name, value) for name, value in
-                (_pair("--range", one, "NAME=LOW:HIGH") for one in given.range)},
+                _pairs("--range", given.range, "NAME=LOW:HIGH").items()},
         max_parameters=_amount("--max-parameters", given.max_parameters),
         max_macs=_amount("--max-macs", given.max_macs), max_latency=given.max_latency,
         workers=given.workers, memory=_whole(_amount("--memory", given.memory)), seed=given.seed,
@@ -108,11 +110,16 @@ def _say(result: dict[str, Any]) -> None:
     print(f"next: {result['next']}")
 
 
-def _pair(option: str, text: str, form: str) -> tuple[str, str]:
-    name, sign, value = text.partition("=")
-    if not sign or not name or not value:
-        raise BadInput(f"{option} {text}: write {form}")
-    return name, value
+def _pairs(option: str, texts: Sequence[str], form: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not name or not value:
+            raise BadInput(f"{option} {text}: write {form}")
+        if ALIASES.get(name, name) in {ALIASES.get(one, one) for one in found}:
+            raise BadInput(f"{option} {name} is given twice")
+        found[name] = value
+    return found
 
 
 def _range(name: str, text: str) -> tuple[float, float]:

@@ -1,0 +1,356 @@
+"""Small real searches through the command line, and what kills, limits and changes do to them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lines import Ran
+from searching import begun, family, resident, result, state, tuning, until, words
+
+# All searches here learn digits within an epoch or two, so that scores differ.
+SMALL = (
+    "search", "lenet5", "--fix", "optimizer=adam", "--range", "lr=1e-3:5e-3", "--fix", "augmentation=0",
+    "--fix", "schedule=cosine", "--output", "s",
+)  # fmt: skip
+WHOLE = (*SMALL, "--epochs", "2", "--trials", "3", "--keep", "1")
+
+
+def finished(folder: Path) -> dict[str, Any]:
+    """The trials that ended, with what must never change about them."""
+    told = state(folder)
+    trials = {one["trial_id"]: one for one in told.get("trials", ())}
+    return {
+        name: (trials[name]["score"], trials[name]["hyperparameters"]["values"])
+        for name in told.get("end_order", ())
+    }
+
+
+def epochs_on_disk(folder: Path) -> dict[str, int]:
+    """Trials with a checkpoint, and after which epoch."""
+    found = {}
+    for file in folder.glob("trials/*/checkpoints/state.json"):
+        try:
+            found[file.parents[1].name] = len(json.loads(file.read_text())["rows"])
+        except (OSError, ValueError, KeyError):  # is written at this moment
+            continue
+    return found
+
+
+def under_way(folder: Path) -> list[str]:
+    return list(state(folder).get("ongoing_trials", {}).values())
+
+
+def trial_processes(pid: int) -> set[int]:
+    return {one for one in family(pid) if "tuning.trial" in words(one)}
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("search")
+
+
+@pytest.fixture(scope="session")
+def small_search(place: Path) -> Ran:
+    """One search, shared by all tests that look at what it leaves."""
+    return tuning(place, *WHOLE)
+
+
+@pytest.fixture
+def copied(place: Path, small_search: Ran, tmp_path: Path) -> Path:
+    """A copy of it, to be changed."""
+    shutil.copytree(place / "s", tmp_path / "s")
+    return tmp_path
+
+
+def test_a_search_says_what_it_found_and_what_to_type_next(small_search: Ran) -> None:
+    assert small_search.code == 0, small_search.out + small_search.err
+    assert "3 configurations in" in small_search.out
+    for name in ("s/report.html", "model.keras", "s/hyperparameters.json", "-m tuning show s"):
+        assert name in small_search.out
+    assert "Traceback" not in small_search.err
+
+
+def test_what_a_search_leaves(place: Path, small_search: Ran) -> None:
+    folder = place / "s"
+    found = result(folder)
+    assert found["outcome"] == "finished"
+    assert {one["status"] for one in found["trials"]} == {"completed"}
+    assert len({one["configuration"] for one in found["trials"]}) == 3
+    best = next(one for one in found["trials"] if one["id"] == found["best"])
+    assert best["until"] == 2
+    assert best["score"] == best["history"][-1]["val_accuracy"] > 0.3
+    assert best["score"] == max(one["score"] for one in found["trials"] if one["until"] == 2)
+    for one in found["trials"]:
+        assert [row["epoch"] for row in one["history"]] == list(
+            range(one["first_epoch"] + 1, one["until"] + 1)
+        )
+        assert one["parameters"] == 60840
+        assert one["latency_ms"] > 0
+    with (folder / "trials.csv").open(newline="") as rows:
+        assert len(list(csv.DictReader(rows))) == len(found["trials"])
+    chosen = json.loads((folder / "hyperparameters.json").read_text())
+    assert chosen == {"family": "lenet5", **best["values"]}
+    assert "<html" in (folder / "report.html").read_text()
+    assert [str(one.relative_to(folder)) for one in folder.glob("trials/*/model.keras")] == [
+        f"trials/{best['id']}/model.keras"
+    ]
+    assert [one.name for one in (folder / "trials").iterdir()] == [best["id"]]
+
+
+def test_the_best_network_predicts(place: Path, small_search: Ran) -> None:
+    import keras
+    import numpy as np
+
+    folder = place / "s"
+    found = result(folder)
+    network = keras.models.load_model(folder / "trials" / found["best"] / "model.keras")
+    answer = network.predict(np.zeros((2, 32, 32, 1), "float32"), verbose=0)
+    assert answer.shape == (2, 10)
+    np.testing.assert_allclose(answer.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_show_and_report_read_what_it_left(copied: Path) -> None:
+    from tuning.__main__ import main
+
+    (copied / "s" / "report.html").unlink()
+    assert main(["report", str(copied / "s")]) == 0
+    assert (copied / "s" / "report.html").is_file()
+    assert main(["show", str(copied / "s")]) == 0
+
+
+def test_the_same_command_again_repeats_nothing(copied: Path) -> None:
+    before = finished(copied / "s")
+    ran = tuning(copied, *WHOLE)
+    assert ran.code == 0, ran.out + ran.err
+    assert finished(copied / "s") == before
+    assert not (copied / "s" / ".data").exists()
+
+
+def test_more_trials_go_on(copied: Path) -> None:
+    before = finished(copied / "s")
+    ran = tuning(copied, *WHOLE, "--trials", 4)
+    assert ran.code == 0, ran.out + ran.err
+    after = finished(copied / "s")
+    assert {name: after[name] for name in before} == before
+    found = result(copied / "s")
+    assert len({one["configuration"] for one in found["trials"]}) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            ["--range", "wd=1e-5:1e-2"],
+            "its space differs in weight_decay, which was 1e-06 to 0.1 and is 1e-05",
+        ),
+        (
+            ["--fix", "batch_size=32"],
+            "its space differs in batch_size, which was one of 32, 64, 128, 256",
+        ),
+        (["--seed", "1"], "--seed was 0 and is 1"),
+        (["--epochs", "3"], "--epochs was 2 and is 3"),
+        (["--engine", "random"], "--engine was asha and is random"),
+        (["--objective", "val_loss"], "--objective was val_accuracy and is val_loss"),
+        (["--max-parameters", "100k"], "its limit of cost was none and is parameters 100000"),
+        (["--image-size", "36"], "--image-size or --fit was"),
+        (["--mirror", "yes"], "--mirror was False and is True"),
+    ],
+)
+def test_another_search_in_the_same_folder_is_refused(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], change: list[str],
+    sentence: str,
+) -> None:  # fmt: skip
+    from tuning.__main__ import main
+
+    monkeypatch.chdir(copied)
+    before = {file: file.read_bytes() for file in Path("s").rglob("*.json")}
+    assert main([*WHOLE, "--quiet", *change]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    said = [line for line in err.splitlines() if line.startswith("python -m tuning: ")]
+    assert len(said) == 1
+    assert sentence in said[0]
+    assert {file: file.read_bytes() for file in Path("s").rglob("*.json")} == before
+
+
+def test_other_pictures_are_refused(
+    copied: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import numpy as np
+
+    from tuning.__main__ import main
+
+    monkeypatch.chdir(copied)
+    with np.load("s/data/train.npz") as held:
+        images, labels = held["images"].squeeze(), held["labels"]
+    np.savez("digits.npz", images=images, labels=labels)  # a part of them, by the same name
+    assert main([*WHOLE, "--quiet", "--mirror", "no", "--data", "digits.npz"]) == 2
+    assert "the data changed" in capfd.readouterr().err
+
+
+def test_a_search_that_is_killed_goes_on(tmp_path: Path) -> None:
+    """kill -9 in the middle of a trial; the same command then neither loses nor repeats a finished one."""
+    command = (*SMALL, "--engine", "random", "--epochs", "12", "--trials", "3", "--fix", "batch_size=32")
+    folder = tmp_path / "s"
+    search = begun(tmp_path, *command)
+    try:
+        until(lambda: finished(folder))
+        broken = until(lambda: next(
+            (name for name in under_way(folder) if epochs_on_disk(folder).get(name, 0) >= 1), None
+        ))  # fmt: skip
+        children = family(search.pid)
+        assert children
+    finally:
+        search.kill()
+        search.wait()
+    until(lambda: not any("tuning.trial" in words(one) for one in children), 30)
+    assert not (folder / "report.html").exists()
+    so_far = result(folder)  # `show` works after a kill, too
+    assert so_far["outcome"] == "running"
+    before, reached = finished(folder), epochs_on_disk(folder)[broken]
+    assert broken not in before
+    ran = tuning(tmp_path, *command)
+    assert ran.code == 0, ran.out + ran.err
+    after = finished(folder)
+    assert len(after) == 3
+    assert {name: after[name] for name in before} == before
+    facts = state(folder)["facts"]
+    assert facts[broken]["resumed_after"] >= reached >= 1
+    assert all(facts[name]["resumed_after"] == 0 for name in after if name != broken)
+    trial = next(one for one in result(folder)["trials"] if one["id"] == broken)
+    assert [row["epoch"] for row in trial["history"]] == list(range(1, 13))
+    assert len(state(folder)["end_order"]) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["asha", "bayesian", "hyperband", "grid"])
+def test_a_search_by_any_engine_goes_on_after_a_kill(tmp_path: Path, engine: str) -> None:
+    command = (*SMALL, "--engine", engine, "--epochs", "9", "--trials", "4", "--fix", "batch_size=32")
+    folder = tmp_path / "s"
+    told: dict[str, Any] = {}
+    for kills in range(3):
+        search = begun(tmp_path, *command)
+        try:
+            until(lambda: len(finished(folder)) > len(told) or search.poll() is not None)  # noqa: B023
+            until(lambda: any(epochs_on_disk(folder).get(one, 0) for one in under_way(folder))
+                  or search.poll() is not None)  # fmt: skip  # noqa: B023
+        finally:
+            search.kill()
+            search.wait()
+        now = finished(folder)
+        assert {name: now[name] for name in told} == told, kills
+        told = now
+    ran = tuning(tmp_path, *command)
+    assert ran.code == 0, ran.out + ran.err
+    after = finished(folder)
+    assert {name: after[name] for name in told} == told
+    order = state(folder)["end_order"]
+    assert len(order) == len(set(order)) == len(state(folder)["trials"])
+    for one in result(folder)["trials"]:
+        assert [row["epoch"] for row in one["history"]] == list(
+            range(one["first_epoch"] + 1, one["until"] + 1)
+        )
+
+
+def test_a_trial_that_is_killed_is_a_failed_one_and_memory_returns(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    search = begun(tmp_path, *SMALL, "--engine", "random", "--epochs", "8", "--trials", "3")
+    try:
+        until(lambda: any(epochs_on_disk(folder).values()))
+        held = resident(search.pid)
+        victim = under_way(folder)[0]
+        # The one that trains was started first; the other one waits for the next trial.
+        os.kill(min(trial_processes(search.pid)), signal.SIGKILL)
+        until(lambda: victim in finished(folder))
+        until(lambda: len(finished(folder)) >= 2)
+        grown = resident(search.pid) - held
+        assert search.wait(240) == 0
+    finally:
+        search.kill()
+        search.wait()
+    trials = {one["id"]: one for one in result(folder)["trials"]}
+    assert trials[victim]["status"] == "failed"
+    assert "signal 9" in trials[victim]["reason"]
+    assert sorted(one["status"] for one in trials.values()) == ["completed", "completed", "failed"]
+    assert grown < 100 * 2**20
+
+
+def test_a_search_that_is_interrupted_says_how_to_go_on(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    search = begun(tmp_path, *SMALL, "--epochs", "50", "--engine", "random", "--trials", "2")
+    try:
+        until(lambda: any(epochs_on_disk(folder).values()))
+        children = family(search.pid)
+        search.send_signal(signal.SIGTERM)
+        assert search.wait(60) == 130
+    finally:
+        search.kill()
+        search.wait()
+    assert not any("tuning.trial" in words(one) for one in children)
+    found = result(folder)
+    assert found["outcome"] == "interrupted"
+    assert "the same command goes on from there" in found["sentence"]
+    assert [one["status"] for one in found["trials"]] == ["waiting"]
+    assert "Traceback" not in (tmp_path / "printed.txt").read_text()
+
+
+def test_a_trial_beyond_its_memory_is_a_failed_one(tmp_path: Path) -> None:
+    """The process that asks for more is ended, with a reason; a real search's trials go the same way."""
+    from tuning.children import Children
+
+    children = Children(tmp_path / "log.txt", memory=50 * 2**20)
+    try:
+        answer = children.run({"probe": True}, lambda _: None, spare=False)
+    finally:
+        children.close()
+    assert answer["failed"].startswith("out of memory: it held ")
+    assert answer["failed"].endswith("more than 0.05 GiB")
+
+
+def test_a_limit_that_nothing_can_hold_is_refused(tmp_path: Path) -> None:
+    ran = tuning(tmp_path, *SMALL, "--memory", "50M")
+    assert ran.code == 2
+    assert len(ran.err.splitlines()) == 1
+    assert "the default configuration cannot be trained: out of memory" in ran.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_over_the_limit_is_pruned_before_training(tmp_path: Path) -> None:
+    from tuning.children import Children
+
+    children = Children(tmp_path / "log.txt")
+    request = {
+        "model": "lenet5", "arguments": {}, "labels": ["a", "b"], "seed": 0, "recipe": {}, "values": {},
+        "train": {"kind": "files", "paths": [], "labels": []},
+        "val": {"kind": "files", "paths": [], "labels": []},
+        "preprocess": {"height": 32, "width": 32, "channels": 1}, "folder": str(tmp_path / "t"),
+        "parent": None, "until": 1, "limits": {"parameters": 1000}, "logs": str(tmp_path / "l"),
+    }  # fmt: skip
+    try:
+        answer = children.run(request, lambda _: None, spare=False)
+    finally:
+        children.close()
+    assert "parameters, more than 1,000" in answer["pruned"]
+    assert not (tmp_path / "t").exists()
+
+
+def test_pictures_too_many_for_memory_are_named_so_that_another_process_finds_them(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from keras_cnns.training import data
+    from keras_cnns.training.preprocess import Preprocess
+    from tuning import pictures
+
+    monkeypatch.chdir(photos.parent)
+    monkeypatch.setattr(data, "fits", lambda *_: False)
+    found = pictures.read(photos.name, 0)
+    parts = pictures.keep(found, Preprocess(32, 32, 3), tmp_path)
+    assert all(Path(file).is_absolute() for file in parts["train"]["paths"])
+    assert pictures.source(parts["train"]).count == found.train.count

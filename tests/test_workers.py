@@ -1,0 +1,207 @@
+"""Searches by more than one worker: on this machine, by the environment, and when one of them dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from searching import begun, family, result, state, until, words
+from test_search import SMALL, epochs_on_disk, trial_processes
+
+
+def free_port(address: str) -> int:
+    with socket.socket() as one:
+        one.bind((address, 0))
+        return one.getsockname()[1]
+
+
+def test_two_workers_share_a_search_and_a_dead_ones_trial_is_finished(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    search = begun(tmp_path, *SMALL, "--workers", 2, "--engine", "random", "--epochs", 8, "--trials", 4)
+
+    def at_work() -> dict[str, str]:
+        return state(folder).get("ongoing_trials", {})
+
+    try:
+        until(lambda: len(at_work()) == 2)
+        until(lambda: set(epochs_on_disk(folder)) >= set(at_work().values()) and len(at_work()) == 2)
+        workers = [one for one in family(search.pid) if "tuning.worker" in words(one)]
+        assert len(workers) == 2
+        victim = min(workers)  # started first
+        children = trial_processes(victim)
+        lost = at_work()
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: not any("tuning.trial" in words(one) for one in children), 30)
+        until(lambda: len([one for one in family(search.pid) if "tuning.worker" in words(one)]) == 2, 30)
+        assert search.wait(400) == 0
+    finally:
+        search.kill()
+        search.wait()
+    found = result(folder)
+    assert [one["status"] for one in found["trials"]] == ["completed"] * 4
+    assert {one["worker"] for one in found["trials"]} == {"worker0", "worker1"}
+    order = state(folder)["end_order"]
+    assert sorted(order) == ["0000", "0001", "0002", "0003"]
+    assert any(state(folder)["facts"][name]["resumed_after"] > 0 for name in lost.values())
+    for one in found["trials"]:
+        assert [row["epoch"] for row in one["history"]] == list(range(1, 9))
+
+
+def test_workers_of_two_addresses_find_their_chief_by_the_environment(tmp_path: Path) -> None:
+    port = str(free_port("127.0.0.2"))
+    there = {"KERASTUNER_ORACLE_IP": "127.0.0.2", "KERASTUNER_ORACLE_PORT": port}
+    command = (*SMALL, "--engine", "random", "--epochs", 2, "--trials", 4)
+    both = [begun(tmp_path, *command, KERASTUNER_TUNER_ID=name, **there) for name in ("chief", "w1", "w2")]
+    try:
+        assert [one.wait(300) for one in both] == [0, 0, 0]
+    finally:
+        for one in both:
+            one.kill()
+            one.wait()
+    found = result(tmp_path / "s")
+    assert [one["status"] for one in found["trials"]] == ["completed"] * 4
+    assert {one["worker"] for one in found["trials"]} == {"w1", "w2"}
+    assert "Traceback" not in (tmp_path / "printed.txt").read_text()
+
+
+def test_a_worker_ends_when_its_chief_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tuning import chief
+
+    monkeypatch.setattr(chief, "_PATIENCE", 1.0)
+    far = chief.Far(f"127.0.0.1:{free_port('127.0.0.1')}")
+    began = time.monotonic()
+    for call in (
+        lambda: far.take("w1"),
+        lambda: far.tell("0000", {"loss": 1.0}, 1),
+        lambda: far.beat("0000"),
+        lambda: far.end("0000", "COMPLETED", {}),
+    ):
+        with pytest.raises(ConnectionError, match="does not answer"):
+            call()
+    assert time.monotonic() - began < 20
+
+
+def oracle(folder: Path, **changed: Any) -> Any:
+    from test_engines import made
+
+    return made(folder, "random", **changed)
+
+
+def test_a_worker_far_away_sees_the_exact_values_and_tells_why_a_trial_failed(tmp_path: Path) -> None:
+    from tuning import chief
+
+    ours = oracle(tmp_path, most=2)
+    with chief.serving(ours, "127.0.0.2:0") as port:
+        far = chief.Far(f"127.0.0.2:{port}")
+        status, first, values = far.take("w1")
+        assert status == "RUNNING"
+        assert values == ours.trials[first].hyperparameters.values  # to the last bit
+        far.tell(first, {"val_accuracy": 0.5}, 1)
+        far.end(first, "COMPLETED", {"worker": "w1", "seconds": 0.1})
+        _, second, _ = far.take("w1")
+        assert far.take("w2")[0] == "IDLE"
+        far.end(second, "FAILED", {"reason": "killed by signal 9, probably for its memory"})
+        assert far.take("w1")[0] == "STOPPED"
+    assert ours.trials[first].score == 0.5
+    assert ours.facts[first]["seconds"] == 0.1
+    assert (ours.trials[second].status, ours.trials[second].message) == (
+        "FAILED", "killed by signal 9, probably for its memory"
+    )  # fmt: skip
+    assert ours.told_over
+
+
+@pytest.mark.parametrize("beats", [0, 2])
+def test_the_trial_of_a_worker_that_falls_silent_is_another_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beats: int
+) -> None:
+    """Also of one that died before it said a word."""
+    from tuning import chief
+
+    monkeypatch.setattr(chief, "_SILENT", 2.0)
+    ours = oracle(tmp_path, most=1)
+    with chief.serving(ours, "127.0.0.1:0") as port:
+        lost, other = chief.Far(f"127.0.0.1:{port}"), chief.Far(f"127.0.0.1:{port}")
+        _, trial, _ = lost.take("lost")
+        for _ in range(beats):
+            lost._beaten = 0.0
+            lost.beat(trial)
+        assert other.take("other")[0] == "IDLE"
+        status, again, _ = until(lambda: (found := other.take("other"))[0] == "RUNNING" and found, 20, 0.2)
+        assert (status, again) == ("RUNNING", trial)
+        lost.end(trial, "FAILED", {"reason": "the late word of another"}) if not beats else None
+        other.tell(trial, {"val_accuracy": 0.5}, 1)
+        other.end(trial, "COMPLETED", {})
+    assert ours.trials[trial].status in ("COMPLETED", "FAILED")
+    assert ours.end_order == [trial]
+
+
+def test_a_word_about_an_unknown_trial_does_not_block_the_chief(tmp_path: Path) -> None:
+    """KerasTuner keeps its lock when a call raises; the next one would wait forever."""
+    from tuning import chief
+
+    ours = oracle(tmp_path)
+    with chief.serving(ours, "127.0.0.1:0") as port:
+        far = chief.Far(f"127.0.0.1:{port}")
+        with pytest.raises(ConnectionError):
+            far.tell("9999", {"val_accuracy": 0.5}, 1)
+        _, trial, _ = far.take("w1")
+        with pytest.raises(ConnectionError):
+            far.tell(trial, {"loss": 0.5}, 1)  # without the objective
+        done = threading.Event()
+
+        def go_on() -> None:
+            far.tell(trial, {"val_accuracy": 0.5}, 1)
+            far.end(trial, "COMPLETED", {})
+            done.set()
+
+        threading.Thread(target=go_on, daemon=True).start()
+        assert done.wait(20)
+    assert ours.trials[trial].score == 0.5
+
+
+def test_an_address_that_is_taken_is_refused(tmp_path: Path) -> None:
+    from tuning import chief
+    from tuning.errors import BadInput
+
+    with (
+        chief.serving(oracle(tmp_path / "one"), "127.0.0.1:0") as port,
+        pytest.raises(BadInput, match="cannot be listened to"),
+        chief.serving(oracle(tmp_path / "two"), f"127.0.0.1:{port}"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({}, None),
+        ({"ID": "chief", "IP": "10.0.0.1", "PORT": "80"}, ("chief", "10.0.0.1:80")),
+        ({"ID": "tuner-3", "IP": "10.0.0.1", "PORT": "80"}, ("tuner-3", "10.0.0.1:80")),
+        ({"ID": "tuner-3", "IP": "10.0.0.1"}, "KERASTUNER_ORACLE_PORT is not set"),
+        ({"IP": "10.0.0.1", "PORT": "80"}, "KERASTUNER_TUNER_ID is not set"),
+        ({"ID": "chief", "PORT": "80"}, "KERASTUNER_ORACLE_IP is not set"),
+        ({"ID": "chief", "IP": "10.0.0.1", "PORT": "http"}, "must be a number, not 'http'"),
+    ],
+)
+def test_the_role_is_what_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], found: Any
+) -> None:
+    from tuning import chief
+    from tuning.errors import BadInput
+
+    names = {"ID": chief.TUNER_ID, "IP": chief.IP, "PORT": chief.PORT}
+    for key, name in names.items():
+        monkeypatch.delenv(name, raising=False)
+        if key in given:
+            monkeypatch.setenv(name, given[key])
+    if isinstance(found, str):
+        with pytest.raises(BadInput, match=found):
+            chief.role()
+    else:
+        assert chief.role() == found
