@@ -135,6 +135,18 @@ def torch_linear_zero_bias(fan_in: int) -> dict[str, Any]:
     return {**torch_linear(fan_in), "bias_initializer": "zeros"}
 
 
+def scaled(maps: int, width: float, multiple: int = 1) -> int:
+    """Maps times width, to the nearest multiple, halves up: at least 8, or the paper's where it has fewer.
+
+    Args:
+        maps: The paper's number of maps or units.
+        width: What multiplies them.
+        multiple: Groups, of which each gets as many.
+    """
+    least = -(-min(maps, 8) // multiple)
+    return max(int(maps * width / multiple + 0.5), least) * multiple
+
+
 def untouched(x: Any, place: str, name: str) -> Any:
     """The gate of a network without gates: (maps, place, layer's name) → the same maps."""
     return x

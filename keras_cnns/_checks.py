@@ -1,5 +1,6 @@
 """What every builder checks, and the text of every error; no Keras in here, so that it is cheap to import."""
 
+import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -258,6 +259,28 @@ def check_fraction(argument: str, value: Any, *, zero: bool, one: bool) -> float
         low, high = "from 0 to" if zero else "above 0 and up to", "1" if one else "below 1"
         raise ValueError(f"{argument}={value!r} is not a number {low} {high}.")
     return float(value)
+
+
+def check_width(width: Any, dialect: str = "paper") -> float:
+    """Refuse what cannot multiply the maps of a network.
+
+    Args:
+        width: What was given.
+        dialect: Whose network it is; a peer's has its own maps.
+
+    Returns:
+        The number.
+
+    Raises:
+        ValueError: It is no finite number above 0, or the dialect leaves 1 alone.
+    """
+    if not _is_real(width) or not 0 < width < math.inf:
+        raise ValueError(f"width={width!r} is not a number above 0, such as 0.5 or 2.")
+    if width != 1 and dialect != "paper":
+        raise ValueError(
+            f"width={width!r} contradicts dialect={dialect!r}, which has 1 alone; leave one out."
+        )
+    return float(width)
 
 
 def check_name(name: Any) -> None:

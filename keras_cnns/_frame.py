@@ -189,9 +189,15 @@ def score(frame: Frame, vector: Any, scores: str, predictions: str, **dense: Any
     return classify(x, frame.classifier_activation, predictions)
 
 
-def global_average(maps: Any) -> Any:
-    """Each map's mean: (batch, height, width, maps) becomes (batch, maps)."""
-    return layers.GlobalAveragePooling2D(name="avgpool")(maps)
+def widened(name: str, width: float) -> str:
+    """The name of a network whose maps are multiplied, such as resnet50_w0.5."""
+    return name if width == 1 else f"{name}_w{width:g}"
+
+
+def global_average(maps: Any, dropout: float = 0.0) -> Any:
+    """Each map's mean, of which training drops a part: (batch, height, width, maps) becomes (batch, maps)."""
+    x = layers.GlobalAveragePooling2D(name="avgpool")(maps)
+    return layers.Dropout(dropout, name="dropout")(x) if dropout else x
 
 
 def named_activation(argument: str, name: str) -> Any:

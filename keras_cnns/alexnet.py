@@ -13,9 +13,9 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_cnns._blocks import max_pool, torch_linear
-from keras_cnns._checks import DEFAULT, choose, look_up, smallest_size
-from keras_cnns._frame import builder, close_frame, open_frame
+from keras_cnns._blocks import max_pool, scaled, torch_linear
+from keras_cnns._checks import DEFAULT, check_fraction, check_width, choose, look_up, smallest_size
+from keras_cnns._frame import builder, close_frame, open_frame, widened
 from keras_cnns.layers import LocalResponseNormalization
 
 # Figure 2 and section 3.5, in the order of sections 3.3 and 3.4: convolution, ReLU, normalisation, pooling.
@@ -89,6 +89,8 @@ def alexnet(
     groups: int | None = None,
     lrn: str | None = DEFAULT,
     padding: int | None = None,
+    width: float = 1.0,
+    dropout: float = 0.5,
     dialect: str = "paper",
     input_shape: tuple[int | None, int | None, int] | None = None,
     classes: int | None = None,
@@ -111,6 +113,9 @@ def alexnet(
             such layers.
         padding: Pixels of zeros around the image: 0 (default) for 227x227, or 2, which makes 55x55 maps of
             the 224x224 that the paper prints. Without them 224x224 becomes 54x54, and fc6 shrinks.
+        width: What multiplies the maps of all convolutions and the units of fc6 and fc7, by default 1.0.
+            Rounded to a multiple of `groups`, at least 8. Only the paper's dialect.
+        dropout: The part of fc6's and fc7's outputs that training drops, by default 0.5 (section 4.2).
         dialect: "paper" (default). "torchvision": the later single column of 61,100,840 parameters, dropout
             before fc6 and fc7; it wants 224x224, where torchvision's adaptive pooling does nothing. "caffe":
             bvlc_alexnet. Both have one `groups`, `lrn` and `padding` each.
@@ -123,7 +128,7 @@ def alexnet(
         classifier_activation: "softmax" by default; None for logits, or any Keras activation.
         weights: None (default): N(0, 0.01), biases of one in conv2, conv4, conv5, fc6 and fc7. Or the path of
             a .weights.h5 file.
-        name: The model's name, by default "alexnet".
+        name: The model's name, by default "alexnet", "alexnet_w0.5" and the like.
 
     Returns:
         A functional Keras model from (batch, height, width, channels) to (batch, classes) in float32; its
@@ -141,8 +146,10 @@ def alexnet(
     groups = choose("groups", groups, (2, 1), own(how.groups))
     normalisation = LRN[choose("lrn", lrn, LRN, own(how.lrn), unset=DEFAULT)]
     padding = choose("padding", padding, (0, 2), own(how.padding))
+    check_width(width, dialect)
+    check_fraction("dropout", dropout, zero=True, one=False)
     frame = open_frame(
-        name or "alexnet",
+        name or widened("alexnet", width),
         input_shape=input_shape, default_shape=(224, 224, 3) if padding else (227, 227, 3),
         smallest=_smallest(padding, how.ceil), fixed_size=True,
         classes=classes, default_classes=1000, include_top=include_top, pooling=pooling,
@@ -150,10 +157,13 @@ def alexnet(
     )  # fmt: skip
     x = layers.ZeroPadding2D(padding, name="conv1_pad")(frame.image) if padding else frame.image
     for layer, (maps, kernel, stride, own_gpu, then) in FIGURE_2.items():
-        x = _conv(x, how.maps.get(layer, maps), kernel, stride, groups if own_gpu else 1, how, layer)
+        maps = scaled(how.maps.get(layer, maps), width, groups)
+        x = _conv(x, maps, kernel, stride, groups if own_gpu else 1, how, layer)
         for following in then:
             x = _pool(x, how, following) if "pool" in following else _normalise(x, normalisation, following)
-    return close_frame(frame, x, partial(_fully_connected, how=how), **how.draw(4096, False))
+    units = {layer: scaled(count, width) for layer, count in FULLY_CONNECTED.items()}
+    head = partial(_fully_connected, how=how, units=units, dropout=dropout)
+    return close_frame(frame, x, head, **how.draw(units["fc7"], False))
 
 
 def _conv(x: Any, maps: int, kernel: int, stride: int, groups: int, how: Dialect, name: str) -> Any:
@@ -173,18 +183,18 @@ def _pool(x: Any, how: Dialect, name: str) -> Any:
     return max_pool(x, ceil=True, name=name) if how.ceil else layers.MaxPooling2D(3, 2, name=name)(x)
 
 
-def _fully_connected(x: Any, how: Dialect) -> Any:
-    """fc6 and fc7, with dropout of one half (section 4.2).
+def _fully_connected(x: Any, how: Dialect, units: dict[str, int], dropout: float) -> Any:
+    """fc6 and fc7, with dropout, of one half in section 4.2.
 
     The paper multiplies by one half when it tests, Keras by two when it trains, which expects the same.
     """
     x = layers.Flatten(name="flatten")(x)
-    for name, units in FULLY_CONNECTED.items():
-        dropout = layers.Dropout(0.5, name=f"{name}_dropout")
-        x = dropout(x) if how.dropout_first else x
+    for name, count in units.items():
+        drop = layers.Dropout(dropout, name=f"{name}_dropout") if dropout else lambda x: x
+        x = drop(x) if how.dropout_first else x
         drawn = how.draw_hidden(x.shape[-1], name in BIAS_ONE)
-        x = layers.Dense(units, "relu", name=name, **drawn)(x)
-        x = x if how.dropout_first else dropout(x)
+        x = layers.Dense(count, "relu", name=name, **drawn)(x)
+        x = x if how.dropout_first else drop(x)
     return x
 
 

@@ -7,13 +7,14 @@ convolutions before the larger windows keep that cheap.
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import keras
 from keras import layers
 
 from keras_cnns._blocks import HE_NORMAL, batch_norm, conv, fresh, max_pool, relu, torch_linear, untouched
-from keras_cnns._checks import DEFAULT, look_up, pick, smallest_size
+from keras_cnns._checks import DEFAULT, check_fraction, look_up, pick, smallest_size
 from keras_cnns._frame import Frame, builder, close_frame, global_average, open_frame, score
 from keras_cnns.layers import AdaptiveAveragePooling2D, LocalResponseNormalization
 
@@ -102,6 +103,7 @@ def googlenet(
     *,
     aux: bool = False,
     separable_stem: bool = False,
+    dropout: float | None = None,
     dialect: str = "paper",
     input_shape: tuple[int | None, int | None, int] | None = None,
     classes: int | None = None,
@@ -122,6 +124,8 @@ def googlenet(
             0.3 each. `strip_auxiliary` takes them off again.
         separable_stem: Whether conv1 is a separable convolution, whose 2,712 weights and 34M operations are
             those of table 1's first row; the released networks have a full one, 9,472 and 118M.
+        dropout: The part of the averages that training drops before the classifier, by default 0.4 (table 1),
+            for "torchvision" 0.2. The heads keep their 0.7.
         dialect: "paper" (default). "caffe": bvlc_googlenet. "torchvision": batch normalisation, no response
             normalisation, 3x3 for 5x5, a 2x2 pool4, other heads.
         input_shape: (height, width, channels) in pixels, by default (224, 224, 3). At least 31 x 31, with
@@ -146,6 +150,8 @@ def googlenet(
     how = look_up(DIALECTS, dialect, "dialect")
     pick("aux", aux, (True, False))
     pick("separable_stem", separable_stem, (True, False))
+    if dropout is not None:
+        how = replace(how, dropout=check_fraction("dropout", dropout, zero=True, one=False))
     if aux and not include_top:
         raise ValueError(
             "aux=True contradicts include_top=False, which has no classifiers; give aux=False, "
@@ -170,9 +176,7 @@ def googlenet(
         if row in POOL_AFTER:
             x = max_pool(x, ceil=True, size=how.pool4 if row == "4e" else 3, name=POOL_AFTER[row])
 
-    def top(maps: Any) -> Any:
-        return layers.Dropout(how.dropout, name="dropout")(global_average(maps))
-
+    top = partial(global_average, dropout=how.dropout)
     return close_frame(frame, x, top, auxiliary=heads, **how.fc(x.shape[-1]))
 
 

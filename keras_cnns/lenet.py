@@ -12,7 +12,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_cnns._checks import DEFAULT, pick, smallest_size
+from keras_cnns._blocks import scaled
+from keras_cnns._checks import DEFAULT, check_width, pick, smallest_size
 from keras_cnns._frame import (
     Frame,
     builder,
@@ -21,6 +22,7 @@ from keras_cnns._frame import (
     features_only,
     named_activation,
     open_frame,
+    widened,
 )
 from keras_cnns.layers import (
     RBF,
@@ -85,6 +87,7 @@ def lenet5(
     classifier_activation: str | None = DEFAULT,
     activation: str | None = None,
     pool: str | None = None,
+    width: float = 1.0,
     weights: str | os.PathLike[str] | None = None,
     name: str | None = None,
 ) -> keras.Model:
@@ -116,9 +119,12 @@ def lenet5(
             goes.
         activation: Only "modern": "relu" (default), another Keras activation or "scaled_tanh".
         pool: Only "modern": "max" (default) or "average".
+        width: Only "modern": what multiplies the maps of both convolutions and the units of fc1 and fc2, by
+            default 1.0. Rounded to whole maps, at least 8 or the paper's 6.
         weights: None (default): uniform in ±2.4/fan-in for "1998" (appendix A; biases too), Keras's defaults
             for "modern", uniform in ±√(3/fan-in) for Caffe's. Or the path of a .weights.h5 file.
-        name: The model's name, by default "lenet5_1998", "lenet5_modern" or "lenet_caffe".
+        name: The model's name, by default "lenet5_1998", "lenet5_modern", "lenet_caffe" or
+            "lenet5_modern_w2".
 
     Returns:
         A functional Keras model; its layers have the paper's names, C1 to F6 and output, or conv1, pool1,
@@ -129,9 +135,10 @@ def lenet5(
         FileNotFoundError: There are no such weights.
     """
     pick("pool", pool, (None, *_POOLS))
-    kind = _kind(version, dialect, activation=activation, pool=pool)
+    check_width(width)
+    kind = _kind(version, dialect, activation=activation, pool=pool, width=None if width == 1 else width)
     frame = open_frame(
-        name or ("lenet_caffe" if kind == "caffe" else f"lenet5_{kind}"),
+        name or ("lenet_caffe" if kind == "caffe" else widened(f"lenet5_{kind}", width)),
         input_shape=input_shape, default_shape=(28, 28, 1) if kind == "caffe" else (32, 32, 1),
         smallest=smallest_size(_WINDOWS_OF[kind]), fixed_size=True,
         classes=classes, default_classes=_CLASSES, include_top=include_top, pooling=pooling,
@@ -142,8 +149,8 @@ def lenet5(
         return close_frame(frame, _features_caffe(frame.image), _fc_caffe, kernel_initializer=_xavier())
     if kind == "modern":
         squash = named_activation("activation", _or(activation, "relu"))
-        maps = _features_modern(frame.image, squash, _or(pool, "max"))
-        return close_frame(frame, maps, partial(_fc_modern, squash=squash))
+        maps = _features_modern(frame.image, squash, _or(pool, "max"), width)
+        return close_frame(frame, maps, partial(_fc_modern, squash=squash, width=width))
     maps = _features_1998(frame.image)
     if not include_top:
         return keras.Model(frame.image, features_only(maps, frame.pooling), name=frame.name)
@@ -224,17 +231,17 @@ def _top_1998(x: Any, frame: Frame) -> Any:
     return classify(penalties, what and "softmin", "predictions")
 
 
-def _features_modern(inputs: Any, squash: Any, pool: str) -> Any:
-    x = layers.Conv2D(6, 5, activation=squash, name="conv1")(inputs)
+def _features_modern(inputs: Any, squash: Any, pool: str, width: float) -> Any:
+    x = layers.Conv2D(scaled(6, width), 5, activation=squash, name="conv1")(inputs)
     x = _POOLS[pool](2, name="pool1")(x)
-    x = layers.Conv2D(16, 5, activation=squash, name="conv2")(x)
+    x = layers.Conv2D(scaled(16, width), 5, activation=squash, name="conv2")(x)
     return _POOLS[pool](2, name="pool2")(x)
 
 
-def _fc_modern(x: Any, squash: Any) -> Any:
+def _fc_modern(x: Any, squash: Any, width: float) -> Any:
     x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(120, activation=squash, name="fc1")(x)
-    return layers.Dense(84, activation=squash, name="fc2")(x)
+    x = layers.Dense(scaled(120, width), activation=squash, name="fc1")(x)
+    return layers.Dense(scaled(84, width), activation=squash, name="fc2")(x)
 
 
 def _features_caffe(x: Any) -> Any:
@@ -281,7 +288,7 @@ def _codes(classes: int) -> np.ndarray:
     return np.random.RandomState(1998).choice([-1.0, 1.0], (classes, 84)).astype("float32")
 
 
-def _kind(version: str | None, dialect: str, **switches: str | None) -> str:
+def _kind(version: str | None, dialect: str, **switches: str | float | None) -> str:
     """Which of the three networks it is; "1998" where nothing is said."""
     pick("dialect", dialect, ("paper", "caffe"))
     pick("version", version, (None, "1998", "modern"))
@@ -294,7 +301,7 @@ def _kind(version: str | None, dialect: str, **switches: str | None) -> str:
         if value is not None and kind != "modern":
             what = "dialect='caffe'" if kind == "caffe" else "version='1998'"
             raise ValueError(
-                f"{switch}={value!r} contradicts {what}, which pools and squashes in its own way; "
+                f"{switch}={value!r} contradicts {what}, which has its own pooling, activation and maps; "
                 f"leave {switch} out, or give version='modern'."
             )
     return kind

@@ -13,9 +13,18 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_cnns._blocks import HE_NORMAL, HE_NORMAL_FAN_OUT, batch_norm, conv, max_pool, relu, torch_linear
-from keras_cnns._checks import DEFAULT, choose, look_up, pick, smallest_size
-from keras_cnns._frame import builder, close_frame, global_average, open_frame
+from keras_cnns._blocks import (
+    HE_NORMAL,
+    HE_NORMAL_FAN_OUT,
+    batch_norm,
+    conv,
+    max_pool,
+    relu,
+    scaled,
+    torch_linear,
+)
+from keras_cnns._checks import DEFAULT, check_fraction, check_width, choose, look_up, pick, smallest_size
+from keras_cnns._frame import builder, close_frame, global_average, open_frame, widened
 from keras_cnns.layers import PaddedIdentity
 
 BASIC, BOTTLENECK = (3, 3), (1, 3, 1)  # the kernels of a unit's branch
@@ -34,7 +43,8 @@ TABLE = {
 }
 VERSIONS = (1, 1.5, 2)
 ONLY_VERSION_2 = (200, 164, 1001)
-FIRST_WIDTH = {4: 64, 3: 16}  # stages: maps of the stem; each stage has twice the maps of the one before
+STEMS = ("7x7", "3x3")  # conv1 and pool1 of table 1, section 4.2's one convolution
+FIRST_WIDTH = {4: 64, 3: 16}  # stages: maps of the stem
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,9 @@ class Plan:
         dialect: Constants.
         gate: (maps, place, unit's name) → maps; SENet's blocks come in here. The places: "pre", "3x3",
             "standard", "identity", "post".
+        width: What multiplies the maps of all stages.
+        stem: "7x7" or "3x3"; None for the paper's.
+        dropout: The part of the averages that training drops.
     """
 
     kernels: tuple[int, ...]
@@ -94,11 +107,31 @@ class Plan:
     projection: int = 1
     dialect: Dialect = DIALECTS["paper"]
     gate: Callable[[Any, str, str], Any] = lambda maps, place, name: maps
+    width: float = 1.0
+    stem: str | None = None
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        pick("stem", self.stem, (None, *STEMS))
+        check_fraction("dropout", self.dropout, zero=True, one=False)
 
     @property
     def imagenet(self) -> bool:
         """Whether it is an ImageNet net, of four stages; CIFAR's have three."""
         return len(self.units) == 4
+
+    @property
+    def pooled(self) -> bool:
+        """Whether its stem is the 7x7 with pool1."""
+        return self.imagenet if self.stem is None else self.stem == "7x7"
+
+    def maps(self, stage: int) -> int:
+        """The width of a stage, counted from 0; each has twice the maps of the one before."""
+        return scaled(FIRST_WIDTH[len(self.units)] << stage, self.width)
+
+    def named(self, name: str) -> str:
+        """Such as resnet18_w0.5_stem3x3: what differs from the paper's network of this name."""
+        return widened(name, self.width) + ("" if self.pooled == self.imagenet else f"_stem{self.stem}")
 
 
 @builder
@@ -108,6 +141,9 @@ def resnet(
     version: float | None = None,
     shortcut: str | None = None,
     plain: bool = False,
+    width: float = 1.0,
+    stem: str | None = None,
+    dropout: float = 0.0,
     dialect: str = "paper",
     input_shape: tuple[int | None, int | None, int] | None = None,
     classes: int | None = None,
@@ -132,8 +168,17 @@ def resnet(
             (CIFAR's default); "B" a 1x1 projection (ImageNet's default, and that of CIFAR's bottlenecks);
             "C" projections in every unit.
         plain: The same net without shortcuts, which is harder to train the deeper it is (section 4.1).
+        width: What multiplies the maps of all stages, by default 1.0: the k of Zagoruyko & Komodakis 2016
+            (arXiv 1605.07146, table 1). As there a wider net keeps the 64 or 16 maps of its stem; a narrower
+            one's stem is as narrow as its first stage. Rounded to whole maps; a stage has at least 8, a
+            bottleneck four times as many at its end.
+        stem: "7x7", the ImageNet nets', which halves twice; "3x3", the CIFAR nets', which keeps the size, for
+            18 to 200 layers on small pictures. None (default): the paper's. It has the first stage's maps.
+        dropout: The part of the averages that training drops before the classifier, by default 0.0, as the
+            paper has none.
         dialect: "paper" (default). "keras": as keras.applications has versions 1 and 2; "torchvision":
-            version 1.5; "caffe": the authors' release, whose 50-layer net has a bias in conv1.
+            version 1.5; "caffe": the authors' release, whose 50-layer net has a bias in conv1. Each has one
+            `width` and `stem`.
         input_shape: (height, width, channels) in pixels, by default (224, 224, 3) or (32, 32, 3). Any size
             goes, save that "caffe" wants 3 x 3; sizes may be None.
         classes: Number of classes, by default 1000 or 10.
@@ -142,7 +187,8 @@ def resnet(
         classifier_activation: "softmax" by default; None for logits, or any Keras activation.
         weights: None (default): the paper draws as He does, with zero biases, and each dialect as its peer.
             Or the path of a .weights.h5 file.
-        name: The model's name, by default "resnet50", "plain34", "cifar_resnet20" and the like.
+        name: The model's name, by default "resnet50", "plain34", "cifar_resnet20_w0.5",
+            "resnet18_stem3x3" and the like.
 
     Returns:
         A functional Keras model from (batch, height, width, channels) to (batch, classes) in float32. Units
@@ -152,15 +198,18 @@ def resnet(
         ValueError: An argument is not allowed or contradicts another one; the text says what works.
         FileNotFoundError: There are no such weights.
     """
-    plan = plan_of(depth, version, shortcut, plain, dialect)
+    plan = plan_of(depth, version, shortcut, plain, dialect, width=width, stem=stem, dropout=dropout)
     return residual_network(
-        plan, name or name_of(depth, plan), stem,
+        plan, name or name_of(depth, plan), first_maps,
         input_shape=input_shape, classes=classes, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,
     )  # fmt: skip
 
 
-def plan_of(depth: int, version: float | None, shortcut: str | None, plain: bool, dialect: str) -> Plan:
+def plan_of(
+    depth: int, version: float | None, shortcut: str | None, plain: bool, dialect: str,
+    *, width: float, stem: str | None, dropout: float,
+) -> Plan:  # fmt: skip
     """The plan that `resnet`'s arguments describe.
 
     Raises:
@@ -180,35 +229,42 @@ def plan_of(depth: int, version: float | None, shortcut: str | None, plain: bool
     if not plain or shortcut is not None:
         shortcut = ("B" if imagenet or bottleneck else "A") if shortcut is None else shortcut
         choose("shortcut", shortcut, "ABC", {peer: how.shortcuts, "plain=True": "" if plain else "ABC"})
+    width = check_width(width, dialect)
+    stem = choose("stem", stem, (None, *STEMS), {peer: (None, *STEMS) if dialect == "paper" else ("7x7",)})
     how = SPECIAL.get((dialect, f"version {version}"), SPECIAL.get((dialect, f"depth {depth}"), how))
     # From version 1.5 on the 3x3 takes the stride, save in CIFAR's bottlenecks.
     strided = 1 if bottleneck and version > 1 and imagenet else 0
-    return Plan(kernels, (1, 1, 4) if bottleneck else (1, 1), units, version, strided, shortcut, dialect=how)
+    return Plan(
+        kernels, (1, 1, 4) if bottleneck else (1, 1), units, version, strided, shortcut, dialect=how,
+        width=width, stem=stem, dropout=dropout,
+    )  # fmt: skip
 
 
 def residual_network(
-    plan: Plan, name: str, stem: Callable[[Any, Plan], Any], head: Callable[[Any], Any] = global_average,
+    plan: Plan, name: str, stem: Callable[[Any, Plan], Any],
     *, input_shape: Any, classes: int | None, **common: Any,
 ) -> keras.Model:  # fmt: skip
-    """The network of a plan between a stem and a head; the keywords are those that all builders share."""
+    """The network of a plan behind a stem; the keywords are those that all builders share."""
     shape, default_classes = ((224, 224, 3), 1000) if plan.imagenet else ((32, 32, 3), 10)
-    windows = [(7, 2, 6), (3, 2, 1 if plan.dialect.ceil else 2)] if plan.imagenet else []
+    windows = [(7, 2, 6), (3, 2, 1 if plan.dialect.ceil else 2)] if plan.pooled else []
     frame = open_frame(
         name, input_shape=input_shape, default_shape=shape, smallest=smallest_size(windows),
         classes=classes, default_classes=default_classes, **common,
     )  # fmt: skip
     maps = residual_stages(stem(frame.image, plan), plan)
-    return close_frame(frame, maps, head, **plan.dialect.fc(maps.shape[-1]))
+    return close_frame(
+        frame, maps, partial(global_average, dropout=plan.dropout), **plan.dialect.fc(maps.shape[-1])
+    )
 
 
-def stem(x: Any, plan: Plan) -> Any:
-    """conv1 and pool1 (table 1), or CIFAR's one 3x3 (section 4.2)."""
-    width = FIRST_WIDTH[len(plan.units)]
-    kernel, stride = (7, 2) if plan.imagenet else (3, 1)
+def first_maps(x: Any, plan: Plan) -> Any:
+    """The stem: conv1 and pool1 (table 1), or CIFAR's one 3x3 (section 4.2)."""
+    width = min(FIRST_WIDTH[len(plan.units)], plan.maps(0))  # shortcut A could not lose maps
+    kernel, stride = (7, 2) if plan.pooled else (3, 1)
     x = _conv(x, width, kernel, stride, plan, "conv1", "stem")
     if not plan.dialect.stride_last:
         x = relu(_bn(x, plan, "conv1_bn"), "conv1_relu")
-    return max_pool(x, ceil=plan.dialect.ceil, name="pool1") if plan.imagenet else x
+    return max_pool(x, ceil=plan.dialect.ceil, name="pool1") if plan.pooled else x
 
 
 def residual_stages(x: Any, plan: Plan) -> Any:
@@ -217,13 +273,12 @@ def residual_stages(x: Any, plan: Plan) -> Any:
     if plan.dialect.stride_last:
         halving = [(stage, units - 1) for stage, units in enumerate(plan.units[:-1])]
     for stage, units in enumerate(plan.units):
-        width = FIRST_WIDTH[len(plan.units)] << stage
         for i in range(units):
             name = f"conv{stage + 2}_{i + 1}" if plan.imagenet else f"stage{stage + 1}_{i + 1}"
             stride = 2 if (stage, i) in halving else 1
             activated = (stage, i) == (0, 0) and not plan.dialect.stride_last
             unit = partial(unit_v2, activated=activated) if plan.version == 2 else unit_v1
-            x = unit(x, width, stride, plan, name)
+            x = unit(x, plan.maps(stage), stride, plan, name)
     return relu(_bn(x, plan, "post_bn"), "post_relu") if plan.version == 2 else x
 
 
@@ -292,8 +347,8 @@ def _bn(x: Any, plan: Plan, name: str) -> Any:
 
 
 def name_of(depth: int, plan: Plan) -> str:
-    """Such as resnet50, resnet50_v1_5, plain34, cifar_resnet20, cifar_preresnet110."""
+    """Such as resnet50, resnet50_v1_5, plain34, cifar_resnet20, cifar_preresnet110_w2."""
     kind = "resnet" if plan.shortcut else "plain"
     if plan.imagenet:
-        return f"{kind}{depth}" + {1.5: "_v1_5", 2: "_v2"}.get(plan.version, "")
-    return f"cifar_{'pre' if plan.version == 2 else ''}{kind}{depth}"
+        return plan.named(f"{kind}{depth}" + {1.5: "_v1_5", 2: "_v2"}.get(plan.version, ""))
+    return plan.named(f"cifar_{'pre' if plan.version == 2 else ''}{kind}{depth}")

@@ -13,11 +13,11 @@ import keras
 from keras import layers
 
 from keras_cnns._blocks import HE_NORMAL, batch_norm, conv, max_pool, relu
-from keras_cnns._checks import DEFAULT, check_count, check_fraction, look_up, pick
+from keras_cnns._checks import DEFAULT, check_count, look_up, pick
 from keras_cnns._frame import builder, close_frame, global_average, open_frame
 from keras_cnns.googlenet import BN_DIALECTS, BN_SMALLEST, bn_modules
 from keras_cnns.googlenet import stem as inception_stem
-from keras_cnns.resnet import BOTTLENECK, Dialect, Plan, name_of, plan_of, residual_network, stem
+from keras_cnns.resnet import BOTTLENECK, Dialect, Plan, first_maps, name_of, plan_of, residual_network
 from keras_cnns.resnext import plan_of as resnext_plan_of
 from keras_cnns.vgg import LETTERS, TABLE_1, vgg_between, vgg_plan
 from keras_cnns.vgg import SMALLEST as VGG_SMALLEST
@@ -91,6 +91,9 @@ def se_resnet(
     placement: str = "standard",
     stages: Sequence[int] | None = None,
     se_bias: bool = True,
+    width: float = 1.0,
+    stem: str | None = None,
+    dropout: float = 0.0,
     input_shape: tuple[int | None, int | None, int] | None = None,
     classes: int | None = None,
     include_top: bool = True,
@@ -112,8 +115,11 @@ def se_resnet(
         stages: The stages that have gates, by default all: 2 to 5 as in conv2_x, or 1 to 3 for CIFAR.
         se_bias: Whether the gates' layers have biases, as the released networks; the journal's text advises
             against them.
+        width: As `keras_cnns.resnet`.
+        stem: As `keras_cnns.resnet`.
+        dropout: As `keras_cnns.resnet`.
         input_shape: (height, width, channels) in pixels, by default (224, 224, 3) or (32, 32, 3). At least
-            3 x 3, for CIFAR's 1 x 1; sizes may be None.
+            3 x 3, for a 3x3 stem 1 x 1; sizes may be None.
         classes: Number of classes, by default 1000 or 10.
         include_top: Whether to keep the average pooling and the classifier.
         pooling: Only without the top: None (default) keeps the maps, "avg" or "max" reduce each to a number.
@@ -129,13 +135,13 @@ def se_resnet(
         ValueError: An argument is not allowed or contradicts another one; the text says what works.
         FileNotFoundError: There are no such weights.
     """
-    plan = plan_of(depth, version, shortcut=None, plain=False, dialect="paper")
+    plan = plan_of(depth, version, None, False, "paper", width=width, stem=stem, dropout=dropout)
     if placement == "3x3" and (plan.kernels != BOTTLENECK or plan.version == 2):
         raise ValueError("placement='3x3' needs the bottlenecks of version 1 or 1.5, such as depth=50.")
     base = name_of(depth, plan)
     plan = _gated(plan, gate(se_ratio, squeeze, se_bias, placement, _check_stages(stages, plan)))
     return residual_network(
-        plan, name or (f"cifar_se_{base[6:]}" if base.startswith("cifar_") else f"se_{base}"), stem,
+        plan, name or (f"cifar_se_{base[6:]}" if base.startswith("cifar_") else f"se_{base}"), first_maps,
         input_shape=input_shape, classes=classes, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,
     )  # fmt: skip
@@ -152,6 +158,8 @@ def se_resnext(
     placement: str = "standard",
     stages: Sequence[int] | None = None,
     se_bias: bool = True,
+    stem: str | None = None,
+    dropout: float = 0.0,
     input_shape: tuple[int | None, int | None, int] | None = None,
     classes: int | None = None,
     include_top: bool = True,
@@ -171,8 +179,10 @@ def se_resnext(
         placement: As `se_resnet`.
         stages: As `se_resnet`.
         se_bias: As `se_resnet`.
-        input_shape: (height, width, channels) in pixels, by default (224, 224, 3). At least 3 x 3; sizes may
-            be None.
+        stem: As `keras_cnns.resnet`.
+        dropout: As `keras_cnns.resnet`.
+        input_shape: (height, width, channels) in pixels, by default (224, 224, 3). At least 3 x 3, for a
+            3x3 stem 1 x 1; sizes may be None.
         classes: Number of classes, by default 1000.
         include_top: Whether to keep the average pooling and the classifier.
         pooling: Only without the top: None (default) keeps the maps, "avg" or "max" reduce each to a number.
@@ -187,10 +197,10 @@ def se_resnext(
         ValueError: An argument is not allowed or contradicts another one; the text says what works.
         FileNotFoundError: There are no such weights.
     """
-    plan = resnext_plan_of(depth, groups, group_width)
+    plan = resnext_plan_of(depth, groups, group_width, stem, dropout)
     plan = _gated(plan, gate(se_ratio, squeeze, se_bias, placement, _check_stages(stages, plan)))
     return residual_network(
-        plan, name or f"se_resnext{depth}_{groups}x{group_width}d", stem,
+        plan, name or plan.named(f"se_resnext{depth}_{groups}x{group_width}d"), first_maps,
         input_shape=input_shape, classes=classes, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,
     )  # fmt: skip
@@ -240,15 +250,10 @@ def senet(
         FileNotFoundError: There are no such weights.
     """
     kernels, widths, units = look_up(SENET, depth, "depth")
-    plan = Plan(kernels, widths, units, version=1.5, strided=1, groups=SENET_GROUPS, projection=3)
-    plan = _gated(plan, gate(se_ratio, squeeze, se_bias))
-    check_fraction("dropout", dropout, zero=True, one=False)
-
-    def head(maps: Any) -> Any:
-        return layers.Dropout(dropout, name="dropout")(global_average(maps))
-
+    how: dict[str, Any] = {"version": 1.5, "strided": 1, "groups": SENET_GROUPS, "projection": 3}
+    plan = Plan(kernels, widths, units, dropout=dropout, **how)
     return residual_network(
-        plan, name or f"senet{depth}", _three_3x3, head,
+        _gated(plan, gate(se_ratio, squeeze, se_bias)), name or f"senet{depth}", _three_3x3,
         input_shape=input_shape, classes=classes, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,
     )  # fmt: skip
@@ -309,6 +314,8 @@ def se_vgg(
     se_ratio: int = 16,
     squeeze: str = "avg",
     se_bias: bool = True,
+    width: float = 1.0,
+    dropout: float | None = None,
     input_shape: tuple[int | None, int | None, int] | None = None,
     classes: int | None = None,
     include_top: bool = True,
@@ -327,6 +334,8 @@ def se_vgg(
         se_ratio: As `se_resnet`.
         squeeze: As `se_resnet`.
         se_bias: As `se_resnet`.
+        width: As `keras_cnns.vgg`.
+        dropout: As `keras_cnns.vgg`.
         input_shape: (height, width, channels) in pixels, by default (224, 224, 3), at least 32 x 32. Without
             the top, sizes may be None.
         classes: Number of classes, by default 1000.
@@ -334,7 +343,7 @@ def se_vgg(
         pooling: Only without the top: None (default) keeps the maps, "avg" or "max" reduce each to a number.
         classifier_activation: "softmax" by default; None for logits, or any Keras activation.
         weights: None (default): as `keras_cnns.vgg`. Or the path of a .weights.h5 file.
-        name: The model's name, by default "se_vgg16_bn".
+        name: The model's name, by default "se_vgg16_bn" and the like.
 
     Returns:
         A functional Keras model from (batch, height, width, channels) to (batch, classes) in float32.
@@ -344,9 +353,10 @@ def se_vgg(
         FileNotFoundError: There are no such weights.
     """
     pick("depth", depth, [*LETTERS, *(letter for letter in TABLE_1 if letter != "A-LRN")])
-    plan = replace(vgg_plan(depth, batch_norm=True), gate=gate(se_ratio, squeeze, se_bias))
+    plan = vgg_plan(depth, batch_norm=True, width=width, dropout=dropout)
+    plan = replace(plan, gate=gate(se_ratio, squeeze, se_bias))
     frame = open_frame(
-        name or f"se_{vgg_name(depth, True)}",
+        name or f"se_{vgg_name(depth, True, width)}",
         input_shape=input_shape, default_shape=(224, 224, 3), smallest=VGG_SMALLEST, fixed_size=True,
         classes=classes, default_classes=1000, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,

@@ -6,16 +6,16 @@ more ReLUs than one such layer has (section 2.3).
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import keras
 from keras import layers
 
-from keras_cnns._blocks import HE_NORMAL_FAN_OUT, batch_norm, conv, relu, untouched
-from keras_cnns._checks import DEFAULT, look_up, pick
-from keras_cnns._frame import Frame, builder, close_frame, open_frame
+from keras_cnns._blocks import HE_NORMAL_FAN_OUT, batch_norm, conv, relu, scaled, untouched
+from keras_cnns._checks import DEFAULT, check_fraction, check_width, look_up, pick
+from keras_cnns._frame import Frame, builder, close_frame, open_frame, widened
 from keras_cnns.layers import LocalResponseNormalization
 
 # Table 1. configuration: the kernels' sides, block by block; each block ends in max pooling.
@@ -28,6 +28,7 @@ TABLE_1 = {
     "E": ((3, 3), (3, 3), (3, 3, 3, 3), (3, 3, 3, 3), (3, 3, 3, 3)),
 }
 MAPS = (64, 128, 256, 512, 512)  # of each block
+FULLY_CONNECTED = 4096  # units of fc6 and of fc7
 LETTERS = {11: "A", 13: "B", 16: "D", 19: "E"}  # layers with weights; "VGG-16" is D, though C has sixteen too
 NAMES = {"A": "vgg11", "A-LRN": "vgg11_lrn", "B": "vgg13", "C": "vgg16_c", "D": "vgg16", "E": "vgg19"}
 SMALLEST = 32  # five halvings leave one unit
@@ -74,6 +75,7 @@ class Plan:
         dialect: Constants.
         gate: (maps, place, convolution's name) → maps, after batch normalisation and before the ReLU; the
             place is "standard". SENet's blocks come in here.
+        width: What multiplies the maps of all convolutions and the units of fc6 and fc7.
     """
 
     kernels: tuple[tuple[int, ...], ...]
@@ -81,6 +83,7 @@ class Plan:
     lrn: bool = False
     dialect: Dialect = DIALECTS["paper"]
     gate: Callable[[Any, str, str], Any] = untouched
+    width: float = 1.0
 
     @property
     def folded(self) -> bool:
@@ -93,6 +96,8 @@ def vgg(
     depth: int | str = 16,
     *,
     batch_norm: bool = False,
+    width: float = 1.0,
+    dropout: float | None = None,
     dialect: str = "paper",
     input_shape: tuple[int | None, int | None, int] | None = None,
     classes: int | None = None,
@@ -112,6 +117,10 @@ def vgg(
             "D" or "E": 16 is "D"; "C" has as many layers, three of them 1x1.
         batch_norm: Whether each convolution is followed by batch normalisation, which is younger than the
             paper; the convolutions keep their biases, as in torchvision.
+        width: What multiplies the maps of all convolutions and the units of fc6 and fc7, by default 1.0.
+            Rounded to whole maps, at least 8. Only the paper's dialect.
+        dropout: The part of fc6's and fc7's outputs that training drops, by default 0.5 (section 3.1), for
+            "keras" 0.
         dialect: "paper" (default). "keras": keras.applications's VGG16 and VGG19, without dropout.
             "torchvision": He's normal initialisation of the convolutions; give it 224x224, where
             torchvision's adaptive pooling does nothing.
@@ -123,7 +132,7 @@ def vgg(
         classifier_activation: "softmax" by default; None for logits, or any Keras activation.
         weights: None (default): N(0, 0.01) for A, Glorot's uniform initialisation for B to E, zero biases. Or
             the path of a .weights.h5 file.
-        name: The model's name, by default "vgg16", "vgg16_bn", "vgg16_c" and the like.
+        name: The model's name, by default "vgg16", "vgg16_bn", "vgg16_c", "vgg16_w0.5" and the like.
 
     Returns:
         A functional Keras model from (batch, height, width, channels) to (batch, classes) in float32; its
@@ -133,9 +142,9 @@ def vgg(
         ValueError: An argument is not allowed or contradicts another one; the text says what works.
         FileNotFoundError: There are no such weights.
     """
-    plan = vgg_plan(depth, batch_norm=batch_norm, dialect=dialect)
+    plan = vgg_plan(depth, batch_norm=batch_norm, dialect=dialect, width=width, dropout=dropout)
     frame = open_frame(
-        name or name_of(depth, batch_norm),
+        name or name_of(depth, batch_norm, width),
         input_shape=input_shape, default_shape=(224, 224, 3), smallest=SMALLEST, fixed_size=True,
         classes=classes, default_classes=1000, include_top=include_top, pooling=pooling,
         classifier_activation=classifier_activation, weights=weights,
@@ -143,13 +152,22 @@ def vgg(
     return vgg_between(frame, plan)
 
 
-def vgg_plan(depth: int | str, *, batch_norm: bool = False, dialect: str = "paper") -> Plan:
+def vgg_plan(
+    depth: int | str,
+    *,
+    batch_norm: bool = False,
+    dialect: str = "paper",
+    width: float = 1.0,
+    dropout: float | None = None,
+) -> Plan:
     """The plan of a network.
 
     Args:
         depth: As of `vgg`.
         batch_norm: As of `vgg`.
         dialect: As of `vgg`.
+        width: As of `vgg`.
+        dropout: As of `vgg`.
 
     Raises:
         ValueError: An argument is not allowed or contradicts another one; the text says what works.
@@ -169,13 +187,15 @@ def vgg_plan(depth: int | str, *, batch_norm: bool = False, dialect: str = "pape
             "batch_norm=True contradicts depth='A-LRN', which has response normalisation instead."
         )
     how = DIALECTS.get(f"{dialect} {letter[0]}", how)
-    return Plan(TABLE_1[letter], batch_norm, letter == "A-LRN", how)
+    if dropout is not None:
+        how = replace(how, dropout=check_fraction("dropout", dropout, zero=True, one=False))
+    return Plan(TABLE_1[letter], batch_norm, letter == "A-LRN", how, width=check_width(width, dialect))
 
 
 def vgg_between(frame: Frame, plan: Plan) -> keras.Model:
     """The network of a plan, from the image of an open frame to its end."""
     maps = vgg_maps(frame.image, plan)
-    head = partial(_fully_connected, how=plan.dialect)
+    head = partial(_fully_connected, plan=plan)
     return close_frame(frame, maps, head, kernel_initializer=plan.dialect.draw_dense())
 
 
@@ -183,7 +203,7 @@ def vgg_maps(x: Any, plan: Plan) -> Any:
     """Five blocks of convolutions, each of which ends in a pooling that halves the maps."""
     for block, (kernels, maps) in enumerate(zip(plan.kernels, MAPS, strict=True), start=1):
         for i, kernel in enumerate(kernels, start=1):
-            x = _conv(x, maps, kernel, plan, f"conv{block}_{i}")
+            x = _conv(x, scaled(maps, plan.width), kernel, plan, f"conv{block}_{i}")
         if plan.lrn and block == 1:
             x = LocalResponseNormalization(name="norm1")(x)  # AlexNet's numbers, says section 2.1
         x = layers.MaxPooling2D(2, name=f"pool{block}")(x)
@@ -200,18 +220,19 @@ def _conv(x: Any, maps: int, kernel: int, plan: Plan, name: str) -> Any:
     return x if plan.folded else relu(x, f"{name}_relu")
 
 
-def _fully_connected(x: Any, how: Dialect) -> Any:
+def _fully_connected(x: Any, plan: Plan) -> Any:
     """fc6 and fc7, with dropout (section 3.1)."""
+    how, units = plan.dialect, scaled(FULLY_CONNECTED, plan.width)
     x = layers.Flatten(name="flatten")(x)
     for name in ("fc6", "fc7"):
-        x = layers.Dense(4096, "relu", kernel_initializer=how.draw_dense(), name=name)(x)
+        x = layers.Dense(units, "relu", kernel_initializer=how.draw_dense(), name=name)(x)
         x = layers.Dropout(how.dropout, name=f"{name}_dropout")(x) if how.dropout else x
     return x
 
 
-def name_of(depth: int | str, batch_norm: bool) -> str:
-    """Such as vgg16 and vgg16_bn."""
-    return NAMES[_letter(depth)] + ("_bn" if batch_norm else "")
+def name_of(depth: int | str, batch_norm: bool, width: float) -> str:
+    """Such as vgg16, vgg16_bn and vgg16_bn_w0.5."""
+    return widened(NAMES[_letter(depth)] + ("_bn" if batch_norm else ""), width)
 
 
 def _letter(depth: int | str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras_cnns
 import pipeline
+import tuning
 
 PACKAGES = ("keras", "tensorflow", "tfx")
 
@@ -27,7 +28,7 @@ def fingerprint(*parts: str) -> str:
     Args:
         parts: Such as "keras_cnns" or "pipeline/sources.py".
     """
-    homes = {"keras_cnns": Path(keras_cnns.__file__).parent, "pipeline": Path(pipeline.__file__).parent}
+    homes = {one.__name__: Path(str(one.__file__)).parent for one in (keras_cnns, pipeline, tuning)}
     state = hashlib.blake2b(repr(versions()).encode(), digest_size=12)
     for part in parts:
         package, _, rest = part.partition("/")

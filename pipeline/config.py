@@ -16,6 +16,7 @@ from keras_cnns.registry import MODELS
 from pipeline import schema
 from pipeline.changes import CHANGES, accepted
 from tuning.errors import BadInput
+from tuning.searching import ENGINES
 
 # Data whose pictures mean something else in a mirror.
 UNMIRRORED = ("digits", "mnist", "emnist", "kmnist", "svhn_cropped", "omniglot", "binary_alpha_digits")
@@ -78,6 +79,23 @@ class Config:
     xla: str = _option("auto", "compile the steps: on, off, or auto, as measured on this machine", "WHEN")
     warm_start: str | None = _option(
         None, "begin with a pushed model's weights: latest (if there is one), or its folder", "latest|PATH"
+    )
+    tune: int = _option(0, "configurations of hyperparameters to try before the training, 0 for none", "N", 0)
+    tune_space: str | None = _option(
+        None, "family or network whose hyperparameters are searched (default: the network's own)", "NAME"
+    )
+    tune_engine: str = _option("asha", f"how it is searched: {', '.join(ENGINES)}", "NAME")
+    tune_epochs: int | None = _option(
+        None, "passes of a whole training in the search (default: the run's)", "N", 1
+    )
+    tune_workers: int = _option(1, "trials that run side by side, one GPU each where there are", "N", 1)
+    tune_fix: str | None = _option(
+        None, "hyperparameters that are not searched: width=1,depth=20", "NAME=VALUE"
+    )
+    tune_range: str | None = _option(None, "less of some: lr=1e-4:1e-1,width=0.5:1", "NAME=LOW:HIGH")
+    tune_max_parameters: float | None = _option(None, "parameters of the largest network to train", "N", 1)
+    hyperparameters: str | None = _option(
+        None, "take them from a search's hyperparameters.json instead of searching", "FILE.json"
     )
     image_size: int | None = _option(
         None, "side of the network's input (default: the network's)", "PIXELS", 1
@@ -188,6 +206,7 @@ def check(config: Config) -> None:
         if getattr(config, key) not in (None, *words):
             raise BadInput(str(unknown(option_name(key), getattr(config, key), words)))
     _check_training(config)
+    _check_tuning(config)
     accepted(config.accept)
     if config.schema is not None:
         schema.load(Path(config.schema))
@@ -210,6 +229,52 @@ def _check_training(config: Config) -> None:
         raise BadInput(
             f"--mirror yes: the {config.recipe} recipe of {config.model} does not; --recipe modern does"
         )
+
+
+def _check_tuning(config: Config) -> None:
+    """Refuse a search that cannot be."""
+    from pipeline import tuned
+
+    if config.tune and config.hyperparameters is not None:
+        raise BadInput("--tune searches what --hyperparameters gives; leave one out")
+    if (config.tune or config.hyperparameters is not None) and config.warm_start is not None:
+        raise BadInput("--warm-start begins with another network's weights; leave it out with --tune")
+    if config.tune_engine not in ENGINES:
+        raise BadInput(str(unknown("--tune-engine", config.tune_engine, ENGINES)))
+    if config.tune:
+        tuned.space_of(config)
+    tuned.from_file(config)
+
+
+def pairs(option: str, text: str | None) -> dict[str, str]:
+    """The values of `--tune-fix`: `width=1,depth=20`.
+
+    Raises:
+        BadInput: It is not written so.
+    """
+    found: dict[str, str] = {}
+    for part in filter(None, (text or "").split(",")):
+        name, _, value = part.partition("=")
+        if not name.strip() or not value.strip():
+            raise BadInput(f"{option} {text}: write NAME=VALUE, with commas between several")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def ranges(option: str, text: str | None) -> dict[str, tuple[float, float]]:
+    """The values of `--tune-range`: `lr=1e-4:1e-1,width=0.5:1`.
+
+    Raises:
+        BadInput: It is not written so.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    for name, value in pairs(option, text).items():
+        low, _, high = value.partition(":")
+        try:
+            found[name] = float(low), float(high)
+        except ValueError:
+            raise BadInput(f"{option} {text}: write NAME=LOW:HIGH, with two numbers") from None
+    return found
 
 
 def beam_options(config: Config) -> list[str]:

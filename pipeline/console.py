@@ -58,13 +58,19 @@ class Screen:
         self._draw(self._moving(step, Text("…")))
 
     def goes_on(self, facts: dict[str, Any]) -> None:
-        """How far the running step is: images of, or epoch, epochs, step, steps and accuracy."""
+        """How far the running step is: images, epochs and their steps, or configurations of a search."""
         if self._running is None or self._silent:
             return
         if "epoch" in facts:
             done = facts["epoch"] - 1 + facts["step"] / max(1, facts["steps"])
             text = f"epoch {facts['epoch']}/{facts['epochs']} · accuracy {facts['accuracy']:.3f}"
             total = facts["epochs"]
+        elif "configurations" in facts:
+            done, total = facts["configurations"], max(1, facts["of"])
+            best = "" if facts["best"] is None else f" · best {facts['best']:.4g}"
+            text = (
+                f"{facts['configurations']} of {facts['of']} configurations · {facts['trials']} trials{best}"
+            )
         else:
             done, total = facts["images"], max(1, facts["of"])
             text = f"{facts['images']:,} of {facts['of']:,} images"

@@ -15,11 +15,11 @@ from tfx.dsl.components.base import base_node
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration import metadata
 from tfx.orchestration import pipeline as tfx_pipeline
-from tfx.proto import pusher_pb2, trainer_pb2
+from tfx.proto import pusher_pb2, trainer_pb2, tuner_pb2
 from tfx.proto.orchestration import pipeline_pb2
 from tfx.types import standard_artifacts
 
-from pipeline import changes, code, schema, warm
+from pipeline import changes, code, schema, tuned, warm
 from pipeline.components import statistics_gen
 from pipeline.components.baseline import LastBlessedOther, LastBlessedStatistics
 from pipeline.components.example_gen import ImageExampleGen
@@ -28,6 +28,7 @@ from pipeline.components.pusher import Pusher
 from pipeline.components.schema_gen import SchemaGen
 from pipeline.components.serving_check import ServingCheck
 from pipeline.components.statistics_gen import StatisticsGen
+from pipeline.components.tuner import Tuner
 from pipeline.components.validator import Validator
 from pipeline.config import Config
 from pipeline.evaluation import eval_config
@@ -45,6 +46,11 @@ _DATA_CODE = (
 # What may be changed of a training besides its recipe: `keras_cnns.training.fit.Options`.
 _TRAINING_OPTIONS = (
     "weights", "patience", "class_weights", "accumulate", "precision", "xla", "warm_start",
+)  # fmt: skip
+# What the Tuner searches, and how; the other options leave its result in the cache.
+_TUNING_OPTIONS = (
+    "tune", "tune_space", "tune_engine", "tune_epochs", "tune_fix", "tune_range", "tune_max_parameters",
+    "model", "recipe", "epochs", "batch_size", "learning_rate", "mirror", "seed", "image_size", "fit",
 )  # fmt: skip
 _VALIDATION_CODE = (
     "pipeline/changes.py", "pipeline/validation.py", "pipeline/schema.py", "pipeline/components/gate.py",
@@ -122,12 +128,17 @@ def _validation(config: Config, statistics: StatisticsGen) -> list[base_node.Bas
 def _behind_the_gate(
     config: Config, dataset: Dataset, place: Place, examples: ImageExampleGen, gate: Gate
 ) -> list[base_node.BaseNode]:
-    """Trainer, the last blessed model, Evaluator, ServingCheck and Pusher."""
+    """Tuner (if asked for), Trainer, the last blessed model, Evaluator, ServingCheck and Pusher."""
+    measured = "val" if "val" in parts(config, dataset) else "test"
+    tuner = _tuner(config, dataset, place, examples, measured) if config.tune else None
+    if tuner is not None:
+        tuner.add_upstream_node(gate)
     trainer = Trainer(
         run_fn="pipeline.trainer.run_fn",
         examples=examples.outputs["examples"],
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
-        eval_args=trainer_pb2.EvalArgs(splits=["val" if "val" in parts(config, dataset) else "test"]),
+        eval_args=trainer_pb2.EvalArgs(splits=[measured]),
+        hyperparameters=None if tuner is None else tuner.outputs["best_hyperparameters"],
         custom_config=_trainer_config(config, dataset, place),
     )
     trainer.add_upstream_node(gate)
@@ -161,7 +172,25 @@ def _behind_the_gate(
         run=str(config.output),
         keep=config.keep,
     )
-    return [trainer, baseline, evaluator, serving_check, pusher]
+    return [*([] if tuner is None else [tuner]), trainer, baseline, evaluator, serving_check, pusher]
+
+
+def _tuner(config: Config, dataset: Dataset, place: Place, examples: ImageExampleGen, measured: str) -> Tuner:
+    """The search, whose state outlives a kill; without a val part it makes one of the training examples."""
+    return Tuner(
+        examples=examples.outputs["examples"],
+        tuner_fn="pipeline.tuner.tuner_fn",
+        train_args=trainer_pb2.TrainArgs(splits=["train"]),
+        eval_args=trainer_pb2.EvalArgs(splits=["val" if measured == "val" else "train"]),
+        tune_args=tuner_pb2.TuneArgs(num_parallel_trials=config.tune_workers),
+        custom_config={
+            "config": {key: getattr(config, key) for key in _TUNING_OPTIONS},
+            "channels": dataset.channels,
+            "measured": measured,
+            "folder": str(place.root.parent / "tuning"),
+            "code": code.fingerprint("keras_cnns", "tuning", "pipeline/tuned.py", "pipeline/tuner.py"),
+        },
+    )
 
 
 def compile_pipeline(pipeline: tfx_pipeline.Pipeline) -> pipeline_pb2.Pipeline:
@@ -178,8 +207,9 @@ def _trainer_config(config: Config, dataset: Dataset, place: Place) -> dict:
     if config.image_size is None or config.fit is None:
         raise ValueError("image_size and fit must be resolved before the pipeline is built")
     recipe = config.training
-    return {
+    given = {
         "model": config.model,
+        "arguments": {},
         "data": config.data,
         "seed": config.seed,
         "recipe": dataclasses.asdict(recipe),
@@ -192,5 +222,20 @@ def _trainer_config(config: Config, dataset: Dataset, place: Place) -> dict:
         "checkpoints": str(place.checkpoints),
         "tensorboard": str(place.root.parent / "tensorboard"),
         "versions": code.versions(),
-        "code": code.fingerprint("keras_cnns", "pipeline/worker.py", "pipeline/trainer.py"),
+        "code": code.fingerprint(
+            "keras_cnns", "tuning/spaces.py", "pipeline/tuned.py", "pipeline/worker.py", "pipeline/trainer.py"
+        ),
+        "tuned": _tuned(config),
+    }  # fmt: skip
+    values = tuned.from_file(config)
+    return given if values is None else tuned.applied(given, values)
+
+
+def _tuned(config: Config) -> dict | None:
+    """What the trainer has to know of the space whose hyperparameters it gets."""
+    if not config.tune and config.hyperparameters is None:
+        return None
+    space = tuned.space_of(config)
+    return {
+        "family": space.family, "model": space.model, "space": space.rows(), "mirror": config.mirror != "no",
     }  # fmt: skip

@@ -14,7 +14,14 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from keras_cnns.training import examples, reference
-from pipeline import changes, evaluation, graph, images, schema  # noqa: F401  # the line needs both, imported with the rest
+from pipeline import (
+    changes,
+    evaluation,
+    graph,  # noqa: F401  # the line needs both, imported with the rest
+    images,
+    schema,
+    tuned,
+)
 from pipeline.components import example_gen, gate, pusher, schema_gen, serving_check, validator
 from pipeline.config import Config
 from pipeline.progress import send
@@ -119,14 +126,26 @@ class Teller:
         }
         return " · ".join(["open", *(f"{kind}: {', '.join(names)}" for kind, names in told.items() if names)])
 
+    def _tune(self) -> str:
+        folder = Path(self._artifacts["Tuner"]["tuner_results"].uri)
+        found = json.loads((folder / tuned.RESULT).read_text(encoding="utf-8"))
+        self._result["tuning"] = found
+        best = next(one for one in found["trials"] if one["id"] == found["best"])
+        text = json.dumps({"family": found["family"], **best["values"]}, indent=1)
+        (self._output / "hyperparameters.json").write_text(text + "\n", encoding="utf-8")
+        begun = len({one["configuration"] for one in found["trials"] if one["status"] != "pruned"})
+        return (
+            f"{begun} configurations · {found['objective']} {best['score']:.3f} · "
+            f"{self._config.output}/hyperparameters.json"
+        )
+
     def _train(self) -> str:
         folder = Path(self._artifacts["Trainer"]["model_run"].uri)
         facts = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-        recipe = {"model": self._config.model, **vars(self._config.training)}
         part = "val" if "val" in self._result["dataset"]["splits"] else "test"
         chosen = part == "test" and self._config.weights != "last"
         remarks = [_CHOSEN_ON_TEST] if chosen else []
-        self._result["training"] = {**facts, "recipe": recipe, "measured_on": part, "remarks": remarks}
+        self._result["training"] = {**facts, "measured_on": part, "remarks": remarks}
         last = facts["history"][-1]
         epochs = len(facts["history"])
         text = f"epoch {epochs}/{self._config.epochs} · accuracy {last['accuracy']:.3f}"

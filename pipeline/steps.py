@@ -8,9 +8,15 @@ STEPS = {
     "SchemaGen": "schema",
     "ExampleValidator": "validate",
     "Gate": "gate",
+    "Tuner": "tune",
     "Trainer": "train",
     "Evaluator": "evaluate",
     "ServingCheck": "serving check",
     "Pusher": "push",
 }
 VALIDATION = ("examples", "statistics", "schema", "validate", "gate")  # the steps of `validate`
+
+
+def steps_of(tune: int) -> list[str]:
+    """The steps of a whole line; `tune` is how many configurations its search tries."""
+    return [word for word in STEPS.values() if tune or word != "tune"]

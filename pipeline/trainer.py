@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline import workers
+from pipeline import tuned, workers
 from pipeline.components.example_gen import FACTS
 from pipeline.progress import send
 
@@ -22,12 +22,15 @@ def run_fn(fn_args: Any) -> None:
         RuntimeError: The training failed; the text says why.
     """
     given = fn_args.custom_config
+    if fn_args.hyperparameters:
+        given = tuned.applied(given, fn_args.hyperparameters["values"])
     train_files, measured_files = _files(fn_args.train_files), _files(fn_args.eval_files)
     examples = Path(train_files[0]).parents[1]
     facts = json.loads((examples / FACTS).read_text(encoding="utf-8"))
     measured = Path(measured_files[0]).parent.name.removeprefix("Split-")  # "val" where there is one
     task = {
-        "model": given["model"], "labels": facts["classes"], "seed": given["seed"],
+        "model": given["model"], "arguments": given["arguments"],
+        "labels": facts["classes"], "seed": given["seed"],
         "train_files": train_files, "train_count": facts["splits"]["train"]["count"],
         "measured_files": measured_files, "measured_count": facts["splits"][measured]["count"],
         "preprocess": given["preprocess"], "recipe": given["recipe"], "options": given["options"],

@@ -49,7 +49,7 @@ def train(request: dict[str, Any], report: Any) -> dict[str, Any]:
 
     given = request["task"]
     task = fit.Task(
-        model=given["model"], labels=tuple(given["labels"]), seed=given["seed"],
+        model=given["model"], arguments=given["arguments"], labels=tuple(given["labels"]), seed=given["seed"],
         train=Records(tuple(given["train_files"]), given["train_count"]),
         test=Records(tuple(given["measured_files"]), given["measured_count"]),
         preprocess=Preprocess(**given["preprocess"]), recipe=Recipe(**given["recipe"]),
@@ -62,7 +62,10 @@ def train(request: dict[str, Any], report: Any) -> dict[str, Any]:
     folder, run_folder = Path(request["export_to"]), Path(request["run_folder"])
     export.export(
         trained.model, folder, labels=task.labels, how=task.preprocess,
-        recipe={"model": task.model, "recipe": dataclasses.asdict(task.recipe), **request["recipe"]},
+        recipe={
+            "model": task.model, "arguments": dict(task.arguments),
+            "recipe": dataclasses.asdict(task.recipe), **request["recipe"],
+        },
     )  # fmt: skip
     run_folder.mkdir(parents=True, exist_ok=True)
     unseen = Records(tuple(request["test_files"]), request["test_count"])
@@ -76,6 +79,7 @@ def train(request: dict[str, Any], report: Any) -> dict[str, Any]:
         "precision": trained.precision,
         "xla": trained.xla,
         "parameters": trained.model.count_params(),
+        "recipe": {"model": task.model, **task.arguments, **dataclasses.asdict(task.recipe)},
     }
     (run_folder / "training.json").write_text(json.dumps(facts), encoding="utf-8")
     return facts

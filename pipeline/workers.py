@@ -16,6 +16,7 @@ from typing import Any
 
 from tuning.errors import BadInput
 
+VISIBLE = os.environ.get("CUDA_VISIBLE_DEVICES")  # as this process found it
 _PROBE = Path(__file__).parent / "components" / "serving_probe.py"
 COMMANDS = {
     "train": [sys.executable, "-m", "pipeline.worker"],

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_cnns import create_model
 from keras_cnns.alexnet import LRN, alexnet
 from keras_cnns.analysis import counts
 from keras_cnns.layers import LocalResponseNormalization
@@ -287,8 +288,62 @@ def test_most_parameters_are_fc6s():
 
 
 @pytest.mark.parametrize(
+    ("width", "groups", "maps", "units"),
+    [
+        (0.25, 2, (24, 64, 96, 96, 64), 1024),
+        (0.13, 2, (12, 34, 50, 50, 34), 532),
+        (0.13, 1, (12, 33, 50, 50, 33), 532),
+        (0.01, 2, (8, 8, 8, 8, 8), 41),
+    ],
+)
+def test_width_multiplies_maps_of_both_gpus_alike(width, groups, maps, units):
+    """Rounded to a multiple of the groups; by arithmetic on figure 2, with one pixel into fc6."""
+    model = alexnet(width=width, groups=groups, input_shape=(67, 67, 3), classes=10)
+    a, b, c, d, e = maps
+    convolved = 121 * 3 * a + 25 * a * b // groups + 9 * b * c + 9 * c * d // groups + 9 * d * e // groups
+    dense = (e + 1) * units + (units + 1) * units + (units + 1) * 10
+    assert model.count_params() == convolved + sum(maps) + dense
+    assert [model.get_layer(f"conv{i}").filters for i in (1, 2, 3, 4, 5)] == list(maps)
+    assert model.name == f"alexnet_w{width}"
+    assert model(np.ones((1, 67, 67, 3), "float32")).shape == (1, 10)
+
+
+def test_dropout_can_be_chosen():
+    how = {"input_shape": (67, 67, 3), "classes": 10, "width": 0.1}
+    model = alexnet(dropout=0.3, **how)
+    rates = [model.get_layer(name).rate for name in ("fc6_dropout", "fc7_dropout")]
+    assert rates == [0.3, 0.3]
+    assert not any("dropout" in name for name in names(alexnet(dropout=0.0, **how)))
+
+
+def test_the_papers_width_and_dropout_change_nothing():
+    with keras.StatelessScope(initialize_variables=False):
+        assert alexnet(width=1, dropout=0.5).get_config() == alexnet().get_config()
+
+
+def test_a_narrow_nets_weights_are_all_trained_and_come_back(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = create_model("alexnet", width=0.125, dropout=0.2, input_shape=(67, 67, 3), classes=3)
+    before = [numpy(weight) for weight in model.trainable_weights]
+    images = np.random.RandomState(0).normal(size=(8, 67, 67, 3)).astype("float32")
+    model.save(tmp_path / "narrow.keras")
+    loaded = keras.models.load_model(tmp_path / "narrow.keras")
+    np.testing.assert_array_equal(numpy(loaded(images)), numpy(model(images)))
+    # A rate so large that the smallest gradient shows: N(0, 0.01) leaves very little of it.
+    model.compile(keras.optimizers.SGD(1e6), "sparse_categorical_crossentropy")
+    model.train_on_batch(images, np.arange(8) % 3)
+    for weight, old in zip(model.trainable_weights, before, strict=True):
+        assert not np.array_equal(numpy(weight), old), weight.path
+
+
+@pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        ({"width": 0}, "width=0 is not a number above 0"),
+        ({"width": "wide"}, "width='wide' is not a number above 0"),
+        ({"width": 2, "dialect": "caffe"}, "width=2 contradicts dialect='caffe', which has 1 alone"),
+        ({"dropout": 1.0}, "dropout=1.0 is not a number from 0 to below 1"),
+        ({"dropout": -0.5}, "dropout=-0.5 is not a number from 0"),
         ({"groups": 3}, "groups=3 is not known. Did you mean 2"),
         ({"lrn": "pytorch"}, "lrn='pytorch' is not known. Did you mean 'torch'"),
         ({"padding": 1}, "padding=1 is not known"),

@@ -179,6 +179,23 @@ def test_dropout_follows_every_convolution_but_the_first_and_only_when_asked():
         assert model.get_layer("logits").input is model.get_layer("avgpool").output
 
 
+@pytest.mark.parametrize("depth", TABLE)
+def test_growth_compression_and_dropout_go_together_at_every_depth(depth):
+    """A search chooses them freely: k maps a layer, ⌊θm⌋ behind a transition."""
+    with keras.StatelessScope(initialize_variables=False):
+        model = densenet(depth, growth_rate=5, compression=0.3, dropout=0.25, input_shape=IMAGENET)
+    width = maps(model, "conv1")
+    counted = [
+        int(name.split("_")[0][5:]) for name in (x.name for x in model.layers) if name.endswith("_concat")
+    ]
+    for block in sorted(set(counted)):
+        if block > 1:
+            width = int(0.3 * width)
+        width += 5 * counted.count(block)
+    assert maps(model, "avgpool") == width
+    assert {layer.rate for layer in kinds(model, layers.Dropout)} == {0.25}
+
+
 @pytest.mark.parametrize(("dialect", "depth"), [("paper", 40), ("authors", 40), ("torchvision", 121)])
 def test_initialisation(dialect, depth):
     """He's normal distribution with whole tails: by the inputs; in the authors' Lua code by the outputs."""

@@ -190,6 +190,27 @@ def test_dropout_is_the_fraction_that_is_dropped(small):
     assert kept.mean() == pytest.approx(0.3, abs=0.03)
 
 
+@pytest.mark.parametrize(("dialect", "rate"), [("paper", 0.25), ("torchvision", 0.25), ("paper", 0)])
+def test_the_main_dropout_can_be_chosen(dialect, rate):
+    with keras.StatelessScope(initialize_variables=False):
+        model = googlenet(aux=True, dropout=rate, dialect=dialect, **SMALL)
+    rates = {layer.name: layer.rate for layer in model.layers if isinstance(layer, layers.Dropout)}
+    heads = {"aux1_dropout": 0.7, "aux2_dropout": 0.7}
+    assert rates == ({"dropout": rate, **heads} if rate else heads)
+    assert model.name == "googlenet"
+
+
+def test_the_papers_dropout_changes_nothing():
+    with keras.StatelessScope(initialize_variables=False):
+        assert googlenet(dropout=0.4, **SMALL).get_config() == googlenet(**SMALL).get_config()
+
+
+@pytest.mark.parametrize("rate", [1.0, -0.1, "0.4", True])
+def test_a_bad_dropout_is_refused(rate):
+    with pytest.raises(ValueError, match=rf"dropout={rate!r} is not a number from 0 to below 1"):
+        googlenet(dropout=rate)
+
+
 def test_heads_weigh_three_tenths_each_in_the_loss(small):
     """Section 5: "the losses of the auxiliary classifiers were weighted by 0.3"."""
     loss = keras.losses.SparseCategoricalCrossentropy()

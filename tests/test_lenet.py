@@ -329,8 +329,31 @@ def test_sizes_and_names_by_default(build, arguments, shape, name):
 
 
 @pytest.mark.parametrize(
+    ("width", "a", "b", "c", "d"), [(1, 6, 16, 120, 84), (2, 12, 32, 240, 168), (0.25, 6, 8, 30, 21)]
+)
+def test_width_multiplies_the_modern_nets_layers(width, a, b, c, d):
+    """a, b maps and c, d units; by arithmetic: 5x5 kernels, 5x5 maps into fc1, biases."""
+    model = lenet5("modern", width=width)
+    expected = 26 * a + (25 * a + 1) * b + (25 * b + 1) * c + (c + 1) * d + (d + 1) * 10
+    assert model.count_params() == expected
+    assert model.name == {1: "lenet5_modern", 2: "lenet5_modern_w2", 0.25: "lenet5_modern_w0.25"}[width]
+    assert [model.get_layer(name).output.shape[-1] for name in ("conv1", "pool2", "fc1", "fc2")] == [
+        a,
+        b,
+        c,
+        d,
+    ]
+    assert model(noise(1, 32, 32, 1)).shape == (1, 10)
+
+
+@pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        ({"width": 2}, "width=2 contradicts version='1998', which has its own .* give version='modern'"),
+        ({"dialect": "caffe", "width": 0.5}, "width=0.5 contradicts dialect='caffe'"),
+        ({"version": "modern", "width": -1}, "width=-1 is not a number above 0"),
+        ({"width": True}, "width=True is not a number above 0"),
+        ({"width": "wide"}, "width='wide' is not a number above 0"),
         ({"dialect": "cafe"}, "dialect='cafe' is not known. Did you mean 'caffe'"),
         ({"dialect": "caffe", "version": "1998"}, "version='1998' contradicts dialect='caffe'"),
         ({"dialect": "caffe", "version": "modern"}, "version='modern' contradicts dialect='caffe'"),

@@ -157,6 +157,16 @@ MUTATIONS = (
         "resnet.py", "groups = plan.groups if kernel == 3 else 1", "groups = 1",
         "test_resnet.py::test_resnext_groups_do_not_see_each_other",
     ),
+    Mutation(
+        "a wider net's stem is multiplied too",
+        "resnet.py", "min(FIRST_WIDTH[len(plan.units)], plan.maps(0))", "plan.maps(0)",
+        "test_resnet.py::test_parameters_of_wide_resnets_as_printed",
+    ),
+    Mutation(
+        "a narrower net's stem stays, whose maps shortcut A cannot lose",
+        "resnet.py", "min(FIRST_WIDTH[len(plan.units)], plan.maps(0))", "FIRST_WIDTH[len(plan.units)]",
+        "test_resnet.py::test_maps_of_a_multiplied_net",
+    ),
     # The SE block (Hu et al. 2017, equations 2 to 4).
     Mutation(
         "the sigmoid is Keras's old hard one",
@@ -321,6 +331,11 @@ MUTATIONS = (
         "pooling comes before normalisation",
         "alexnet.py", '("norm1", "pool1")', '("pool1", "norm1")',
         "test_alexnet.py::test_order_is_convolution_normalisation_pooling",
+    ),
+    Mutation(
+        "a narrower net's maps are not shared out evenly",
+        "alexnet.py", "maps), width, groups)", "maps), width)",
+        "test_alexnet.py::test_width_multiplies_maps_of_both_gpus_alike",
     ),
     # VGG (Simonyan & Zisserman 2014).
     Mutation(

@@ -297,9 +297,138 @@ def test_resnext_widths_strides_and_size():
     assert model.count_params() < resnet(50).count_params()
 
 
+def basic_net(width, projections):
+    """Trained parameters of 3 x 3 basic units behind 16 maps, layer by layer (Zagoruyko 2016, table 1)."""
+    total, before = 9 * 3 * 16, 16
+    norms = 16
+    for maps in (16 * width, 32 * width, 64 * width):
+        total += 9 * before * maps + 5 * 9 * maps * maps + projections * before * maps
+        norms, before = norms + 6 * maps, maps
+    return total, norms, before * 10 + 10
+
+
+@pytest.mark.parametrize(("width", "millions"), [(8, 17.2), (10, 26.8)])
+def test_parameters_of_wide_resnets_as_printed(width, millions):
+    """Zagoruyko & Komodakis 2016, table 4: WRN-22-8 and WRN-22-10, whose depth counts the projections."""
+    with keras.StatelessScope(initialize_variables=False):
+        model = resnet(20, version=2, shortcut="B", width=width)
+        trained = counts.parameters(model)[0]
+    convolutions, norms, classifier = basic_net(width, projections=1)
+    assert trained == convolutions + 2 * norms + classifier
+    assert round(trained / 1e6, 1) == millions
+
+
+@pytest.mark.parametrize("shortcut", ["A", "B", "C"])
+@pytest.mark.parametrize("width", [0.1, 0.5, 0.7381, 1.5, 2])
+def test_maps_of_a_multiplied_net(width, shortcut):
+    """Rounded, at least 8; the stem keeps its 16 where the first stage has more, as in that paper."""
+    model = resnet(20, width=width, shortcut=shortcut, input_shape=(8, 8, 3))
+    expected = {0.1: (8, 8, 8), 0.5: (8, 16, 32), 0.7381: (12, 24, 47), 1.5: (24, 48, 96), 2: (32, 64, 128)}
+    found = [model.get_layer(f"stage{stage}_3").output.shape[-1] for stage in (1, 2, 3)]
+    assert tuple(found) == expected[width]
+    assert model.get_layer("conv1").filters == min(16, found[0])
+    assert model(noise(1, 8, 8, 3)).shape == (1, 10)
+
+
+def test_a_net_of_twice_the_width_computed_by_hand():
+    convolutions, norms, classifier = basic_net(2, projections=0)
+    assert counts.parameters(resnet(20, width=2))[0] == convolutions + 2 * norms + classifier == 1_068_890
+
+
+def test_bottlenecks_are_multiplied_before_their_last_convolution():
+    model = resnet(50, width=0.25, input_shape=(32, 32, 3))
+    found = [[model.get_layer(f"conv{stage}_1_{i}").filters for i in (1, 2, 3)] for stage in (2, 3, 4, 5)]
+    assert found == [[16, 16, 64], [32, 32, 128], [64, 64, 256], [128, 128, 512]]
+    assert model.get_layer("conv1").filters == 16
+
+
+def test_a_3x3_stem_keeps_the_size():
+    """ResNet-18 as it is usually trained on CIFAR-10: 11,173,962 parameters, by arithmetic on ResNet-18's."""
+    model = resnet(18, stem="3x3", input_shape=(32, 32, 3), classes=10)
+    sides = [model.get_layer(f"conv{stage}_2").output.shape[1] for stage in (2, 3, 4, 5)]
+    assert sides == [32, 16, 8, 4]
+    paper = 11_689_512 - (49 - 9) * 3 * 64 - 513 * (1000 - 10)
+    assert counts.parameters(model)[0] == paper == 11_173_962
+    assert "pool1" not in [layer.name for layer in model.layers]
+    assert (model.get_layer("conv1").kernel_size, model.get_layer("conv1").strides) == ((3, 3), (1, 1))
+    assert resnet(18, stem="3x3", input_shape=(1, 1, 3)).get_layer("conv5_2").output.shape[1] == 1
+
+
+def test_a_7x7_stem_halves_twice_in_a_cifar_net_too():
+    model = resnet(20, stem="7x7")
+    assert [model.get_layer(name).output.shape[1] for name in ("conv1", "pool1", "stage3_3")] == [16, 8, 2]
+    assert model.get_layer("conv1").output.shape[-1] == 16
+
+
+def test_dropout_stands_before_the_classifier():
+    for model in (resnet(20, dropout=0.3), resnext(50, dropout=0.3, input_shape=(32, 32, 3))):
+        (dropout,) = kinds(model, layers.Dropout)
+        assert dropout.rate == 0.3
+        assert dropout.input is model.get_layer("avgpool").output
+        assert model.get_layer("logits").input is dropout.output
+
+
+def graph(model):
+    """What a network is, without its name."""
+    return {**model.get_config(), "name": ""}
+
+
+@pytest.mark.parametrize(
+    ("build", "arguments", "same"),
+    [
+        (resnet, {"depth": 20}, {"width": 1, "stem": "3x3", "dropout": 0}),
+        (resnet, {"depth": 18}, {"width": 1.0, "stem": "7x7", "dropout": 0.0}),
+        (resnext, {}, {"stem": "7x7", "dropout": 0.0}),
+    ],
+)
+def test_the_papers_values_change_nothing(build, arguments, same):
+    shape = {"input_shape": (32, 32, 3)}
+    with keras.StatelessScope(initialize_variables=False):
+        plain, given = build(**arguments, **shape), build(**arguments, **same, **shape)
+    assert given.name == plain.name
+    assert graph(given) == graph(plain)
+
+
+def test_a_variants_weights_are_all_trained_and_come_back(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = create_model("resnet18", width=0.125, stem="3x3", dropout=0.2, input_shape=(8, 8, 3), classes=3)
+    assert model.name == "resnet18_w0.125_stem3x3"
+    before = [numpy(weight) for weight in model.trainable_weights]
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.train_on_batch(noise(8, 8, 8, 3), np.arange(8) % 3)
+    for weight, old in zip(model.trainable_weights, before, strict=True):
+        assert np.abs(numpy(weight) - old).max() > 0, weight.path
+    model.save(tmp_path / "variant.keras")
+    loaded, images = keras.models.load_model(tmp_path / "variant.keras"), noise(2, 8, 8, 3, seed=1)
+    np.testing.assert_array_equal(numpy(loaded(images)), numpy(model(images)))
+
+
+def test_names_of_variants():
+    with keras.StatelessScope(initialize_variables=False):
+        assert create_model("cifar_resnet20", width=0.5, dropout=0.1).name == "cifar_resnet20_w0.5"
+        assert create_model("cifar_resnet20", dropout=0.1).name == "cifar_resnet20"
+        assert resnet(110, version=2, width=2, stem="7x7").name == "cifar_preresnet110_w2_stem7x7"
+        assert resnext(50, stem="3x3", input_shape=(32, 32, 3)).name == "resnext50_32x4d_stem3x3"
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        ({"width": 0}, "width=0 is not a number above 0"),
+        ({"width": -1.5}, "width=-1.5 is not a number above 0"),
+        ({"width": float("nan")}, "width=nan is not a number above 0"),
+        ({"width": float("inf")}, "width=inf is not a number above 0"),
+        ({"width": "wide"}, "width='wide' is not a number above 0"),
+        ({"width": True}, "width=True is not a number above 0"),
+        ({"width": 2, "dialect": "keras"}, "width=2 contradicts dialect='keras', which has 1 alone;"),
+        ({"stem": "3x4"}, r"stem='3x4' is not known\. Did you mean '3x3'\? Known: None, 7x7, 3x3"),
+        ({"stem": 3}, "stem=3 is not known"),
+        (
+            {"stem": "3x3", "dialect": "caffe"},
+            "stem='3x3' contradicts dialect='caffe', which has '7x7' alone;",
+        ),
+        ({"dropout": 1.0}, "dropout=1.0 is not a number from 0 to below 1"),
+        ({"dropout": -0.1}, "dropout=-0.1 is not a number from 0"),
         ({"depth": 51}, r"depth=51 is not known\. Did you mean 50\? Known: 18, 20, 32, 34"),
         ({"depth": "50"}, r"depth='50' is not known"),
         ({"version": 3}, r"version=3 is not known\. Did you mean 2\? Known: 1, 1\.5, 2"),
@@ -333,6 +462,8 @@ def test_bad_arguments(arguments, text):
         ({"depth": 152}, "depth=152 is not known. Did you mean 101"),
         ({"groups": 0}, "groups=0 is not a whole number of at least 1"),
         ({"group_width": 2.5}, "group_width=2.5 is not a whole number"),
+        ({"stem": "5x5"}, "stem='5x5' is not known"),
+        ({"dropout": 1}, "dropout=1 is not a number from 0 to below 1"),
     ],
 )
 def test_resnext_bad_arguments(arguments, text):

@@ -351,6 +351,6 @@ def test_pictures_too_many_for_memory_are_named_so_that_another_process_finds_th
     monkeypatch.chdir(photos.parent)
     monkeypatch.setattr(data, "fits", lambda *_: False)
     found = pictures.read(photos.name, 0)
-    parts = pictures.keep(found, Preprocess(32, 32, 3), tmp_path)
+    parts = pictures.keep(found, Preprocess(32, 32, 3), tmp_path, seed=0)
     assert all(Path(file).is_absolute() for file in parts["train"]["paths"])
     assert pictures.source(parts["train"]).count == found.train.count

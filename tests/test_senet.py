@@ -243,9 +243,36 @@ def test_se_bn_inception_and_se_vgg_have_a_gate_a_module_and_a_gate_a_convolutio
     assert parents(vgg, "conv1_1_se_scale")[0] == "conv1_1_bn"
 
 
+def test_variants_of_width_stem_and_dropout():
+    """The gates follow the maps; one on 4 n maps has 2 (4 n)² / 16 weights and biases for each layer."""
+    how = {"input_shape": (32, 32, 3), "classes": 10, "stem": "3x3"}
+    model = se_resnet(50, width=0.5, dropout=0.1, **how)
+    assert model.name == "se_resnet50_w0.5_stem3x3"
+    assert [model.get_layer(f"conv{i}_1_se_fc2").units for i in (2, 3, 4, 5)] == [128, 256, 512, 1024]
+    assert [model.get_layer(f"conv{i}_1").output.shape[1] for i in (2, 3, 4, 5)] == [32, 16, 8, 4]
+    gates = sum(
+        n * (c * c // 8 + c + c // 16) for n, c in zip((3, 4, 6, 3), (128, 256, 512, 1024), strict=True)
+    )
+    base = resnet(50, width=0.5, **how)
+    assert counts.parameters(model)[0] - counts.parameters(base)[0] == gates
+    assert parents(model, "logits") == ["dropout"]
+    with keras.StatelessScope(initialize_variables=False):
+        assert create_model("cifar_se_preresnet110", width=2).name == "cifar_se_preresnet110_w2"
+        narrow = se_resnext(50, stem="3x3", dropout=0.1, input_shape=(1, 1, 3))
+    assert narrow.name == "se_resnext50_32x4d_stem3x3"
+    assert parents(narrow, "logits") == ["dropout"]
+    with pytest.raises(ValueError, match=r"too small .* works: \(3, 3, 3\)"):
+        se_resnext(50, stem="7x7", input_shape=(2, 2, 3))
+
+
 @pytest.mark.parametrize(
     ("build", "arguments", "text"),
     [
+        (se_resnet, {"width": 0}, "width=0 is not a number above 0"),
+        (se_resnet, {"stem": "4x4"}, "stem='4x4' is not known"),
+        (se_resnet, {"dropout": -0.1}, "dropout=-0.1 is not a number from 0"),
+        (se_resnext, {"stem": "7x"}, "stem='7x' is not known. Did you mean '7x7'"),
+        (se_resnext, {"dropout": 1.0}, "dropout=1.0 is not a number from 0 to below 1"),
         (se_resnet, {"placement": "before"}, "placement='before' is not known"),
         (se_resnet, {"depth": 18, "placement": "3x3"}, "placement='3x3' needs the bottlenecks of version 1"),
         (se_resnet, {"version": 2, "placement": "3x3"}, "placement='3x3' needs the bottlenecks of version 1"),

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_cnns import se_vgg
 from keras_cnns.analysis import counts
 from keras_cnns.vgg import TABLE_1, vgg, vgg_maps, vgg_plan
 
@@ -271,9 +272,66 @@ def test_keras_dialect_is_keras_applications(depth):
     np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(("width", "maps"), [(0.5, (32, 64, 128, 256, 256)), (0.1, (8, 13, 26, 51, 51))])
+def test_width_multiplies_maps_and_fully_connected_layers(width, maps):
+    """By arithmetic on column A: six sums of 3x3 kernels, 512 w inputs to fc6 at 32 pixels."""
+    model = vgg(11, width=width, **WHOLE)
+    units = {0.5: 2048, 0.1: 410}[width]
+    a, b, c, d, e = maps
+    pairs = [(3, a), (a, b), (b, c), (c, c), (c, d), (d, d), (d, e), (e, e)]
+    convolved = sum(9 * before * after + after for before, after in pairs)
+    dense = (e + 1) * units + (units + 1) * units + (units + 1) * 10
+    assert counts.parameters(model) == (convolved + dense, convolved + dense)
+    assert [model.get_layer(f"pool{i}").output.shape[-1] for i in (1, 2, 3, 4, 5)] == list(maps)
+    assert model.name == f"vgg11_w{width}"
+
+
+def test_the_papers_width_and_dropout_change_nothing():
+    with keras.StatelessScope(initialize_variables=False):
+        plain, given = vgg(11, **WHOLE), vgg(11, width=1, dropout=0.5, **WHOLE)
+        assert given.get_config() == plain.get_config()
+
+
+@pytest.mark.parametrize(("dialect", "rate"), [("paper", 0.3), ("keras", 0.3), ("paper", 0.0)])
+def test_dropout_can_be_chosen(dialect, rate):
+    with keras.StatelessScope(initialize_variables=False):
+        model = vgg(16, dialect=dialect, dropout=rate, **WHOLE)
+    found = {layer.name: layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)}
+    assert found == ({"fc6_dropout": rate, "fc7_dropout": rate} if rate else {})
+    assert model.name == "vgg16"
+
+
+def test_a_narrow_nets_weights_are_all_trained_and_come_back(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = se_vgg(11, width=0.125, dropout=0.2, se_ratio=2, classes=3, input_shape=(32, 32, 3))
+    assert model.name == "se_vgg11_bn_w0.125"
+    assert model.get_layer("conv5_2_se_fc2").units == 64
+    before = [numpy(weight) for weight in model.trainable_weights]
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.train_on_batch(noise(16, 32, 32, 3), np.arange(16) % 3)
+    for weight, old in zip(model.trainable_weights, before, strict=True):
+        # A bias before batch normalisation does nothing.
+        if not (
+            weight.path.startswith("conv") and weight.path.endswith("/bias") and "_se_" not in weight.path
+        ):
+            assert np.abs(numpy(weight) - old).max() > 0, weight.path
+    model.save(tmp_path / "narrow.keras")
+    loaded, images = keras.models.load_model(tmp_path / "narrow.keras"), noise(2, 32, 32, 3)
+    np.testing.assert_array_equal(numpy(loaded(images)), numpy(model(images)))
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        ({"width": 0.0}, "width=0.0 is not a number above 0"),
+        ({"width": "wide"}, "width='wide' is not a number above 0"),
+        ({"width": True}, "width=True is not a number above 0"),
+        (
+            {"width": 0.5, "dialect": "torchvision"},
+            "width=0.5 contradicts dialect='torchvision', which has 1",
+        ),
+        ({"dropout": 1.0}, "dropout=1.0 is not a number from 0 to below 1"),
+        ({"dropout": -0.1}, "dropout=-0.1 is not a number from 0"),
         ({"depth": 15}, "depth=15 is not known. Did you mean 16"),
         ({"depth": "c"}, "depth='c' is not known. Did you mean 'C'"),
         ({"depth": True}, "depth=True is not known"),

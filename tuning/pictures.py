@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ class Data:
         classes: Their index is the label.
         channels: 1 or 3.
         train: A `keras_cnns.training.data.Source`.
-        val: Another one, by which trials are compared.
+        val: Another one, by which trials are compared; None takes a fifth of `train`.
         digits: Whether the pictures are of characters, which a mirror would change.
     """
 
@@ -42,8 +43,8 @@ def read(given: Pictures, seed: int) -> Data:
     """The pictures that a caller named.
 
     Args:
-        given: "digits"; a folder of class folders, which may bring `train` and `val` parts of its own (a
-            `test` part is not looked at); a .npz file with `images` and `labels`; or both as arrays,
+        given: `Data`; or "digits"; a folder of class folders, which may bring `train` and `val` parts of its
+            own (a `test` part is not looked at); a .npz file with `images` and `labels`; or both as arrays,
             uint8 (n, height, width[, channels]) and whole numbers (n,).
         seed: Of the val part, a fifth of each class, where the pictures bring none.
 
@@ -52,6 +53,8 @@ def read(given: Pictures, seed: int) -> Data:
     """
     from keras_cnns.training import data, simple
 
+    if isinstance(given, Data):
+        return given
     if isinstance(given, tuple):
         whole, classes = _arrays(given, "data")
         return _split("arrays", classes, whole, seed)
@@ -89,13 +92,14 @@ def read(given: Pictures, seed: int) -> Data:
     return _split(path.resolve().name, classes, whole, seed)
 
 
-def keep(found: Data, how: Any, folder: Path) -> dict[str, Any]:
+def keep(found: Data, how: Any, folder: Path, seed: int) -> dict[str, Any]:
     """Write both parts into a folder, decoded where they fit into memory.
 
     Args:
         found: What `read` answered.
         how: The preprocessing, whose size the pictures get.
         folder: Where to write.
+        seed: Of the val part where there is none yet.
 
     Returns:
         For each part what `source` takes, with "count" and a "digest" of what it holds.
@@ -109,10 +113,12 @@ def keep(found: Data, how: Any, folder: Path) -> dict[str, Any]:
     from keras_cnns.training import data
 
     folder.mkdir(parents=True, exist_ok=True)
+    if found.val is None:
+        found = _with_val(found, how, seed)
     parts: dict[str, Any] = {}
     for part in PARTS:
         held = getattr(found, part)
-        if isinstance(held, data.Records) or not data.fits(held, how):
+        if not data.fits(held, how):
             parts[part] = _named(held)
             continue
         try:
@@ -140,6 +146,17 @@ def source(part: Mapping[str, Any]) -> Any:
         return data.Files(tuple(part["paths"]), tuple(part["labels"]))
     with np.load(part["file"]) as held:
         return data.Arrays(held["images"], held["labels"])
+
+
+def _with_val(found: Data, how: Any, seed: int) -> Data:
+    from keras_cnns.training import data
+
+    if not data.fits(found.train, how):
+        raise BadInput(
+            "the pictures do not fit into memory, and bring no val part; --val-share 0.1 makes one"
+        )
+    train, val = data.split(data.Arrays(*data.load(found.train, how)), VAL_SHARE, seed)
+    return dataclasses.replace(found, train=train, val=val)
 
 
 def _split(title: str, classes: tuple[str, ...], whole: Any, seed: int, digits: bool = False) -> Data:

@@ -6,7 +6,6 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from pipeline.commands import _options
@@ -20,16 +19,19 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else")
 
 
-def execute(given: argparse.Namespace, names: Sequence[str], train: bool) -> int:
-    """Run the line through the steps of these names and say what came of it."""
+def execute(given: argparse.Namespace, train: bool) -> int:
+    """Run the line, without training as far as its gate, and say what came of it."""
     from rich.console import Console
 
     from pipeline.console import Screen
     from pipeline.run import run
+    from pipeline.steps import VALIDATION, steps_of
 
+    config = _options.config_of(given)
+    names = steps_of(config.tune) if train else VALIDATION
     screen = Screen(Console(), silent=given.quiet or given.json, names=names)
     typed = shlex.join(["python", "-m", "pipeline", *sys.argv[1:]])
-    result, code = run(_options.config_of(given), screen, typed, train=train)
+    result, code = run(config, screen, typed, train=train)
     if given.json:
         print(json.dumps(result, ensure_ascii=False))
     else:

@@ -14,6 +14,4 @@ options = _line.options
 
 def execute(given: argparse.Namespace) -> int:
     """Run the whole line."""
-    from pipeline.steps import STEPS
-
-    return _line.execute(given, list(STEPS.values()), train=True)
+    return _line.execute(given, train=True)

@@ -17,6 +17,4 @@ options = _line.options
 
 def execute(given: argparse.Namespace) -> int:
     """Run the line to its gate."""
-    from pipeline.steps import VALIDATION
-
-    return _line.execute(given, VALIDATION, train=False)
+    return _line.execute(given, train=False)

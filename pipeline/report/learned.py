@@ -8,12 +8,23 @@ from typing import Any
 
 from pipeline.report.part import Part, why_missing
 from tuning.pages.charts import Series, line_chart
-from tuning.pages.tags import MAX_ROWS, Column, Html, data_table, facts, fold, join, tag
+from tuning.pages.tags import MAX_ROWS, Column, Html, data_table, facts, fold, join, subsection, tag
 from tuning.pages.words import as_share, as_value, finite_or_none, several
+from tuning.report import section_for_run
 
 
 def learned(result: Part) -> Html:
     """The section, as far as epochs were recorded."""
+    if result.get("tuning"):
+        return join(
+            subsection("The search for hyperparameters", section_for_run(result["tuning"])),
+            subsection("The training with the best ones", _training(result)),
+        )
+    return _training(result)
+
+
+def _training(result: Part) -> Html:
+    """Curves and figures of the training."""
     found = result.get("training")
     if not found:
         return why_missing(result, "training")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tuning.errors import BadInput, printable
-from tuning.search import ENGINES, OBJECTIVES, Asked
+from tuning.searching import ENGINES, OBJECTIVES, Asked
 from tuning.spaces import ALIASES
 
 SUMMARY = "search a family's hyperparameters"
@@ -61,13 +61,13 @@ def execute(given: argparse.Namespace) -> int:
     from rich.console import Console
 
     from tuning.screen import Screen
-    from tuning.search import check, exit_code, search
+    from tuning.searching import check, exit_code, search
 
     asked = asked_for(given)
     check(asked)
     typed = shlex.join(["python", "-m", "tuning", *sys.argv[1:]])
     screen = Screen(Console(), silent=given.quiet or given.json)
-    result = search(asked, watcher=screen, command=typed)
+    result = search(asked=asked, watcher=screen, command=typed)
     if given.json:
         print(json.dumps(result, ensure_ascii=False))
     elif result["outcome"] != "worker":

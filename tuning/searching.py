@@ -84,6 +84,7 @@ class Asked:
         fit: "resize" or "pad"; see `keras_cnns.training.preprocess.Preprocess`.
         keep: Best trials whose checkpoint and network stay on disk.
         output: Folder of the search; None for searches/DATA-FAMILY.
+        gpus: What CUDA_VISIBLE_DEVICES says of the GPUs to use; None for what it is now.
     """
 
     family: str = "lenet"
@@ -107,6 +108,7 @@ class Asked:
     fit: str = "resize"
     keep: int = 3
     output: Path | str | None = None
+    gpus: str | None = None
 
 
 def check(asked: Asked) -> spaces.Space:
@@ -142,15 +144,23 @@ def check(asked: Asked) -> spaces.Space:
 
 
 def search(
-    asked: Asked | None = None, *, watcher: Watcher | None = None, command: str = "", **options: Any
+    family: str | None = None,
+    data: Any = None,
+    *,
+    asked: Asked | None = None,
+    watcher: Watcher | None = None,
+    command: str = "",
+    **options: Any,
 ) -> dict[str, Any]:
-    """Search, or go on with a search that was broken off; see `Asked` for what can be asked for.
+    """Search, or go on with a search that was broken off, as `search("resnet", "photos", trials=30)`.
 
     Args:
-        asked: What is asked for; or its fields as keyword arguments, such as `family="resnet", data=FOLDER`.
+        family: As in `Asked`.
+        data: As in `Asked`.
+        asked: What is asked for, over which the other arguments stand.
         watcher: Is shown the result about once a second.
         command: How to take the search up again, for the report.
-        **options: Fields of `Asked`.
+        **options: Fields of `Asked`, such as `trials=30, fix={"depth": 20}, ranges={"lr": (1e-4, 1e-1)}`.
 
     Returns:
         The result as its `result.json` holds it: "best" is the id of the best trial, "trials" has all of
@@ -158,11 +168,16 @@ def search(
 
     Raises:
         BadInput: Something was asked for that cannot be done; the text is one sentence.
+        TypeError: There is no such option.
     """
+    if family is not None:
+        options["family"] = family
+    if data is not None:
+        options["data"] = data
     asked = dataclasses.replace(asked or Asked(), **options)
     searched = check(asked)
     before = os.environ.get("CUDA_VISIBLE_DEVICES")
-    gpus = _gpus(before)
+    gpus = _gpus(before if asked.gpus is None else asked.gpus)
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # this process reads pictures and must not hold a GPU
     try:
         with _quiet():
@@ -402,7 +417,7 @@ def _settings(asked: Asked, searched: spaces.Space, found: Any, folder: Path, fr
     how = Preprocess(side, side, found.channels, asked.fit)
     parts = folder / "data" if fresh else folder / ".data"
     try:
-        described = pictures.keep(found, how, parts)
+        described = pictures.keep(found, how, parts, asked.seed)
         plain = {key: value for key, value in dataclasses.asdict(how).items() if key not in ("low", "high")}
         settings = kept.Settings(
             family=asked.family, space=searched.rows(), parts=described, title=found.title,

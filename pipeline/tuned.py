@@ -1,0 +1,94 @@
+"""The search before the training: what is asked for, and what its best hyperparameters make of a training."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import Config, pairs, ranges
+from tuning import searching, spaces
+from tuning.errors import BadInput
+
+RESULT = "search.json"  # in TFX's artifact of the tuner's results
+
+
+def space_of(config: Config) -> spaces.Space:
+    """What `--tune` searches: the space of the network, or of `--tune-space`, narrowed.
+
+    Raises:
+        BadInput: There is no such space or hyperparameter, or nothing is left of it.
+    """
+    whole = spaces.space(config.tune_space or config.model, mirror=config.mirror != "no")
+    return spaces.narrow(
+        whole, pairs("--tune-fix", config.tune_fix), ranges("--tune-range", config.tune_range)
+    )
+
+
+def asked(config: Config, data: Any, folder: Path, gpus: str | None) -> searching.Asked:
+    """What the Tuner asks the search for.
+
+    Args:
+        config: Resolved.
+        data: `tuning.pictures.Data` of the training and the val part.
+        folder: Of the search's state.
+        gpus: What CUDA_VISIBLE_DEVICES was when the run began.
+    """
+    return searching.Asked(
+        family=config.tune_space or config.model, data=data, trials=config.tune,
+        epochs=config.tune_epochs or config.training.epochs, engine=config.tune_engine,
+        fix=pairs("--tune-fix", config.tune_fix), ranges=ranges("--tune-range", config.tune_range),
+        max_parameters=config.tune_max_parameters, workers=config.tune_workers, seed=config.seed,
+        mirror=config.mirror != "no", image_size=config.image_size, fit=str(config.fit), keep=1,
+        output=folder, gpus=gpus,
+    )  # fmt: skip
+
+
+def from_file(config: Config) -> dict[str, Any] | None:
+    """The values of `--hyperparameters`, held against the space; None where no file is given.
+
+    Raises:
+        BadInput: There is no such file, or it holds what the space has not.
+    """
+    if config.hyperparameters is None:
+        return None
+    path = Path(config.hyperparameters)
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        values = dict(held.get("values", held))  # KerasTuner's own form has the space, too
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise BadInput(f"--hyperparameters {path}: {error}") from None
+    family = values.pop("family", config.tune_space or config.model)
+    wanted = config.tune_space or config.model
+    if family != wanted:
+        raise BadInput(
+            f"--hyperparameters {path} are of {family}, not of {wanted}; give --tune-space {family}"
+            if family in spaces.FAMILIES else f"--hyperparameters {path} are of {family}, not of {wanted}"
+        )  # fmt: skip
+    try:
+        return spaces.checked(spaces.space(wanted, mirror=config.mirror != "no"), values)
+    except BadInput as error:
+        raise BadInput(f"--hyperparameters {path}: {error}") from None
+
+
+def applied(given: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """A trainer's custom_config with the hyperparameters of a search in it.
+
+    Args:
+        given: As `pipeline.graph` makes it, with "tuned": "family", "model", "space" and "mirror".
+        values: Of the hyperparameters.
+
+    Returns:
+        The same with another "model", "arguments", "recipe" and range of pixels.
+    """
+    how = given["tuned"]
+    space = spaces.from_rows(how["family"], how["model"], how["space"])
+    plan = spaces.plan(space, values, given["recipe"]["epochs"], mirror=how["mirror"])
+    recipe = dataclasses.asdict(plan.recipe)
+    pixels = {"low": recipe["low"], "high": recipe["high"]}
+    return {
+        **given, "model": plan.model, "arguments": dict(plan.arguments), "recipe": recipe,
+        "preprocess": {**given["preprocess"], **pixels},
+    }  # fmt: skip
