@@ -23,7 +23,7 @@ def _environment(more: dict[str, str]) -> dict[str, str]:
     return {**plain, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore", **more}
 
 
-def tuning(cwd: Path, *arguments: object, limit: int = 300, **environment: str) -> Ran:
+def tuning(cwd: Path, *arguments: object, limit: int = 900, **environment: str) -> Ran:
     """`python -m tuning ARGUMENTS` in a folder."""
     done = subprocess.run(
         [sys.executable, "-m", "tuning", *map(str, arguments)], cwd=cwd, capture_output=True, text=True,
@@ -33,7 +33,7 @@ def tuning(cwd: Path, *arguments: object, limit: int = 300, **environment: str) 
 
 
 def begun(cwd: Path, *arguments: object, **environment: str) -> subprocess.Popen[str]:
-    """The same command under way; what it prints is in `cwd/PID.txt`."""
+    """The same command under way; what it prints is in `printed.txt`."""
     with (cwd / "printed.txt").open("a") as printed:
         return subprocess.Popen(
             [sys.executable, "-m", "tuning", *map(str, arguments)], cwd=cwd, text=True, stdout=printed,
@@ -41,7 +41,7 @@ def begun(cwd: Path, *arguments: object, **environment: str) -> subprocess.Popen
         )  # fmt: skip
 
 
-def until(what: Callable[[], Any], seconds: float = 120, each: float = 0.05) -> Any:
+def until(what: Callable[[], Any], seconds: float = 300, each: float = 0.05) -> Any:
     """Wait until something is so; returns what was found."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -17,7 +17,7 @@ from tuning.errors import BadInput
 from tuning.spaces import Choice, Fixed, Range
 
 FAMILIES = sorted(spaces.FAMILIES)
-SMALLEST = {"alexnet": 67, "googlenet": 64}  # others take 32 pixels
+SMALLEST = {"alexnet": 67, "googlenet": 79}  # others take 32 pixels
 
 
 def drawn(searched: spaces.Space, dice: random.Random) -> dict[str, Any]:
@@ -241,9 +241,7 @@ def test_whatever_is_drawn_of_a_family_can_be_built(family: str) -> None:
     channels = 1 if family == "lenet" else 3
     for values in (searched.defaults(), drawn(searched, dice)):
         plan = spaces.plan(searched, values, 3)
-        lacking = set(plan.arguments) - accepted(plan)
-        if lacking:
-            pytest.skip(f"the builder of {plan.model} has no {', '.join(sorted(lacking))} yet")
+        assert set(plan.arguments) <= accepted(plan)
         task = fit.Task(
             plan.model, ("a", "b", "c"), nothing, nothing, Preprocess(side, side, channels), plan.recipe,
             arguments=plan.arguments,
