@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import _pairs, build, examples, startup, training
 from benchmarks import pipeline as pair
+from benchmarks import tuning as searches
 
 ROOT = Path(__file__).parents[1]
 SLEEP = "import time; time.sleep({}); print({})"
@@ -282,7 +283,74 @@ def test_memory_grows_by_what_an_image_adds(capsys):
         examples.growth({1000: 5})
 
 
-@pytest.mark.parametrize("name", ["build", "examples", "pipeline", "startup", "training"])
+@pytest.mark.parametrize(
+    ("ours", "sentences"),
+    [
+        ([(30, 0.9), (54, 0.95)], []),
+        ([(30, 0.9), (55, 0.95)], ["random search's accuracy takes 0.34 of its epochs, above 0.33"]),
+        ([(30, 0.949)], ["random search's accuracy is never reached, above 0.33"]),
+        ([(54, 0.95)], []),
+    ],
+)
+def test_searches_are_compared_by_the_epochs_they_paid(ours, sentences):
+    found = {
+        "random": [searches.Search(((9, 0.5), (153, 0.95), (162, 0.6)), 18)] * 3,
+        "asha": [searches.Search(tuple(ours), 60)] * 3,
+        "optuna": [searches.Search(((20, 0.5), (90, 0.952), (162, 0.1)), 50)] * 3,
+    }
+    assert searches.missed(found, 162)[: len(sentences)] == sentences
+    behind = 0.952 - max(accuracy for _, accuracy in ours)
+    assert any("behind Optuna" in one for one in searches.missed(found, 162)) == (behind > 0.0021)
+    lines = searches.table(found, 162).splitlines()
+    assert lines[1].split()[:5] == ["random", "0.5000", "0.5000", "0.9500", "153,"]
+
+
+def test_seeds_are_compared_in_pairs():
+    def ended(*accuracies):
+        return [searches.Search(((9, accuracy),), 1) for accuracy in accuracies]
+
+    found = {"asha": ended(0.9, 0.5, 0.7), "optuna": ended(0.6, 0.7, 0.9), "random": ended(0.9, 0.5, 0.7)}
+    assert searches.ahead(found, 9) == pytest.approx(-0.2)  # of 0.3, -0.2 and -0.2
+    assert searches.share(found, 9) == 1
+
+
+@pytest.mark.parametrize("engine", ["random", "hyperband", "asha"])
+def test_each_epoch_of_a_search_is_paid(engine, tmp_path):
+    asked = []
+
+    def curve(values, epoch):
+        asked.append((json.dumps(values), epoch))
+        return values["learning_rate"] + epoch / 100
+
+    purse = searches.Purse(curve, 40)
+    searches.search(engine, purse, 0, tmp_path)
+    found = purse.search()
+    assert len(asked) == len(set(asked)) == 40  # nothing is trained twice, and nothing for free
+    assert found.steps[-1][0] == 40
+    assert found.configurations == len({values for values, _ in asked})
+
+
+def test_trials_are_what_values_and_seed_make_of_them(tmp_path):
+    from benchmarks._trials import Trials
+
+    if not searches.SHARED.is_dir():
+        pytest.skip("MNIST is not here")
+    space, rest = searches.space(), {"optimizer": "sgd", "learning_rate": 0.03}
+    values = {**space.defaults(), **rest}
+    (tmp_path / "cache").mkdir()
+    trials = Trials(space, 3, searches.SHARED / "tfds", 256, tmp_path / "cache")
+    others = [{**values, "augmentation": 1}, {**values, "optimizer": "adam", "learning_rate": 0.001}]
+    mixed = [trials.accuracy(one, epoch) for epoch in (1, 2, 3) for one in (values, *others)][::3]
+    again = Trials(space, 3, searches.SHARED / "tfds", 256, None)
+    assert [again.accuracy(values, epoch) for epoch in (1, 2, 3)] == pytest.approx(mixed, abs=0.01)
+    assert mixed[-1] > 0.3  # it learns
+    trials.start(0)
+    assert trials.accuracy(values, 3) == mixed[-1]  # from the cache
+    again.start(1)
+    assert [again.accuracy(values, epoch) for epoch in (1, 2, 3)] != mixed
+
+
+@pytest.mark.parametrize("name", ["build", "examples", "pipeline", "startup", "training", "tuning"])
 def test_scripts_answer_from_another_folder(name, tmp_path):
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / f"{name}.py"), "--help"],
