@@ -1,6 +1,5 @@
 """What every builder checks, and the text of every error; no Keras in here, so that it is cheap to import."""
 
-import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -11,6 +10,7 @@ from typing import Any
 DEFAULT = "default"
 """The value that stands for "what the paper does" where None says something else."""
 
+_WIDEST = 100  # times the paper's maps
 _SHOWN, _ALIKE = 20, 5  # at most so many known values; where there are more, the alike ones alone
 
 
@@ -272,10 +272,10 @@ def check_width(width: Any, dialect: str = "paper") -> float:
         The number.
 
     Raises:
-        ValueError: It is no finite number above 0, or the dialect leaves 1 alone.
+        ValueError: It is no number above 0 and up to 100, or the dialect leaves 1 alone.
     """
-    if not _is_real(width) or not 0 < width < math.inf:
-        raise ValueError(f"width={width!r} is not a number above 0, such as 0.5 or 2.")
+    if not _is_real(width) or not 0 < width <= _WIDEST:
+        raise ValueError(f"width={width!r} is not a number above 0 and up to {_WIDEST}, such as 0.5 or 2.")
     if width != 1 and dialect != "paper":
         raise ValueError(
             f"width={width!r} contradicts dialect={dialect!r}, which has 1 alone; leave one out."
