@@ -314,21 +314,22 @@ class _Run:
         address = "127.0.0.1:0" if self.role is None else self.role[1]
         with chief.serving(self.oracle, address) as port:
             ours = 0 if self.role is not None and self.asked.workers == 1 else self.asked.workers
-            workers = {f"worker{index}": self._start(index, address, port) for index in range(ours)}
+            names = [f"worker{index}" for index in range(ours)]
+            workers = {name: self._start(name, address, port) for name in names}
             restarts = dict.fromkeys(workers, 0)
             try:
                 while True:
                     outcome = self._judge(look)
                     if outcome:
                         return outcome
-                    for index, (name, process) in enumerate(list(workers.items())):
+                    for name, process in list(workers.items()):
                         if process.poll() is None:
                             continue
                         self.oracle.give_back(name)
                         del workers[name]
                         if process.returncode != 0 and restarts[name] < _RESTARTS:
                             restarts[name] += 1
-                            workers[name] = self._start(index, address, port)
+                            workers[name] = self._start(name, address, port)
                     if ours and not workers:
                         if any(count >= _RESTARTS for count in restarts.values()):
                             self.why = "every worker died again and again; the log says why"
@@ -352,16 +353,16 @@ class _Run:
         # One that waits asks twice a second; one that died meanwhile never will.
         return not self.oracle.tuner_ids or time.monotonic() - self._quiet_since > _LAST_WORD
 
-    def _start(self, index: int, address: str, port: int) -> subprocess.Popen[bytes]:
+    def _start(self, name: str, address: str, port: int) -> subprocess.Popen[bytes]:
         environment = {
-            **os.environ, "KERASTUNER_TUNER_ID": f"worker{index}", "CUDA_VISIBLE_DEVICES": "",
+            **os.environ, "KERASTUNER_TUNER_ID": name, "CUDA_VISIBLE_DEVICES": "",
             "KERASTUNER_ORACLE_IP": address.rpartition(":")[0], "KERASTUNER_ORACLE_PORT": str(port),
         }  # fmt: skip
         words = [sys.executable, "-m", "tuning.worker", str(self.folder.resolve())]
         if self.asked.memory is not None:
             words += ["--memory", str(self.asked.memory)]
         if self.gpus:
-            words += ["--gpus", self.gpus[index % len(self.gpus)]]
+            words += ["--gpus", self.gpus[int(name.removeprefix("worker")) % len(self.gpus)]]
         with (self.folder / "log.txt").open("ab") as log:
             return subprocess.Popen(
                 words, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment,
