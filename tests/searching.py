@@ -41,7 +41,7 @@ def begun(cwd: Path, *arguments: object, **environment: str) -> subprocess.Popen
         )  # fmt: skip
 
 
-def until(what: Callable[[], Any], seconds: float = 300, each: float = 0.05) -> Any:
+def until(what: Callable[[], Any], seconds: float = 600, each: float = 0.05) -> Any:
     """Wait until something is so; returns what was found."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

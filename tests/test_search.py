@@ -108,6 +108,8 @@ def test_the_best_network_predicts(place: Path, small_search: Ran) -> None:
     import keras
     import numpy as np
 
+    import keras_cnns.layers  # noqa: F401  # names LeNet-5's own layers to Keras
+
     folder = place / "s"
     found = result(folder)
     network = keras.models.load_model(folder / "trials" / found["best"] / "model.keras")

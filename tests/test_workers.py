@@ -74,6 +74,7 @@ def test_a_worker_ends_when_its_chief_is_gone(monkeypatch: pytest.MonkeyPatch) -
     from tuning import chief
 
     monkeypatch.setattr(chief, "_PATIENCE", 1.0)
+    monkeypatch.setattr(chief, "_AT_FIRST", 2.0)
     far = chief.Far(f"127.0.0.1:{free_port('127.0.0.1')}")
     began = time.monotonic()
     for call in (

@@ -24,6 +24,7 @@ from tuning.errors import BadInput
 TUNER_ID, IP, PORT = "KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT"
 _SILENT = 120.0  # seconds after which a worker that used to tell of its trial counts as lost
 _PATIENCE = 60.0  # seconds that a worker waits for its chief
+_AT_FIRST = 300.0  # and before it was ever answered: a chief tries a training out before it listens
 _KEY = "keras-cnns-bin"
 
 
@@ -115,21 +116,24 @@ class Far:
     Args:
         address: "IP:PORT".
 
-    Its methods raise ConnectionError where the chief does not answer for a minute.
+    Its methods raise ConnectionError where the chief does not answer for a minute, five at first.
     """
 
     def __init__(self, address: str) -> None:
         self._address = address
         self._stub = protos.get_service_grpc().OracleStub(grpc.insecure_channel(address))
         self._beaten = 0.0
+        self._answered = False
 
     def take(self, worker: str) -> tuple[str, str, dict[str, Any]]:
         """As in `Desk`."""
         request = protos.get_service().CreateTrialRequest(tuner_id=worker)
         with self._reached():
             answer, call = self._stub.CreateTrial.with_call(
-                request, wait_for_ready=True, timeout=_PATIENCE, metadata=((_KEY, b"{}"),)
-            )
+                request, wait_for_ready=True, timeout=_PATIENCE if self._answered else _AT_FIRST,
+                metadata=((_KEY, b"{}"),),
+            )  # fmt: skip
+        self._answered = True
         trial = answer.trial
         told = dict(call.trailing_metadata()).get(_KEY, b"{}")
         status = protos.get_proto().TrialStatus.Name(trial.status)

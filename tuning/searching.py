@@ -267,6 +267,8 @@ class _Run:
             return "interrupted"
         finally:
             self._over.set()
+            for worker in list(self.oracle.ongoing_trials):  # who waits to be taken up again does not run
+                self.oracle.give_back(worker)
             self._spend()
             self._tidy()
 
