@@ -288,19 +288,18 @@ def test_memory_grows_by_what_an_image_adds(capsys):
     [
         ([(30, 0.9), (54, 0.95)], []),
         ([(30, 0.9), (55, 0.95)], ["random search's accuracy takes 0.34 of its epochs, above 0.33"]),
-        ([(30, 0.949)], ["random search's accuracy is never reached, above 0.33"]),
-        ([(54, 0.95)], []),
+        ([(30, 0.94)], ["random search's accuracy is never reached, above 0.33"]),
     ],
 )
 def test_searches_are_compared_by_the_epochs_they_paid(ours, sentences):
     found = {
         "random": [searches.Search(((9, 0.5), (153, 0.95), (162, 0.6)), 18)] * 3,
         "asha": [searches.Search(tuple(ours), 60)] * 3,
-        "optuna": [searches.Search(((20, 0.5), (90, 0.952), (162, 0.1)), 50)] * 3,
+        "optuna": [searches.Search(((20, 0.5), (90, 0.951), (162, 0.1)), 50)] * 3,
     }
     assert searches.missed(found, 162)[: len(sentences)] == sentences
-    behind = 0.952 - max(accuracy for _, accuracy in ours)
-    assert any("behind Optuna" in one for one in searches.missed(found, 162)) == (behind > 0.0021)
+    behind = [one for one in searches.missed(found, 162) if "0.0110 of accuracy behind Optuna" in one]
+    assert len(behind) == (ours == [(30, 0.94)])
     lines = searches.table(found, 162).splitlines()
     assert lines[1].split()[:5] == ["random", "0.5000", "0.5000", "0.9500", "153,"]
 
@@ -314,6 +313,7 @@ def test_seeds_are_compared_in_pairs():
     assert searches.share(found, 9) == 1
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:keras_tuner")
 @pytest.mark.parametrize("engine", ["random", "hyperband", "asha"])
 def test_each_epoch_of_a_search_is_paid(engine, tmp_path):
     asked = []
@@ -335,11 +335,11 @@ def test_trials_are_what_values_and_seed_make_of_them(tmp_path):
 
     if not searches.SHARED.is_dir():
         pytest.skip("MNIST is not here")
-    space, rest = searches.space(), {"optimizer": "sgd", "learning_rate": 0.03}
-    values = {**space.defaults(), **rest}
+    space = searches.space()
+    values = {**space.defaults(), "learning_rate": 0.005, "batch_size": 32}
     (tmp_path / "cache").mkdir()
     trials = Trials(space, 3, searches.SHARED / "tfds", 256, tmp_path / "cache")
-    others = [{**values, "augmentation": 1}, {**values, "optimizer": "adam", "learning_rate": 0.001}]
+    others = [{**values, "augmentation": 1}, {**values, "optimizer": "sgd", "batch_size": 64}]
     mixed = [trials.accuracy(one, epoch) for epoch in (1, 2, 3) for one in (values, *others)][::3]
     again = Trials(space, 3, searches.SHARED / "tfds", 256, None)
     assert [again.accuracy(values, epoch) for epoch in (1, 2, 3)] == pytest.approx(mixed, abs=0.01)
