@@ -327,15 +327,17 @@ def test_rungs(epochs: int, factor: int, found: tuple[int, ...]) -> None:
 
 
 def test_asha_finds_what_is_good(tmp_path: Path) -> None:
-    """On the same epochs as random search, and with any of three seeds, it is not behind."""
-    for seed in range(3):
+    """On the same epochs it is ahead of random search, by the median of five seeds."""
+    ahead = []
+    for seed in range(5):
         ours = run(made(tmp_path / f"asha{seed}", "asha", most=27, seed=seed))
         spent = sum(
             one.hyperparameters.values["tuner/epochs"] - one.hyperparameters.values["tuner/initial_epoch"]
             for one in ours.trials.values()
         )
         theirs = run(made(tmp_path / f"random{seed}", "random", most=spent // EPOCHS, seed=seed))
-        assert ours.get_best_trials(1)[0].score >= theirs.get_best_trials(1)[0].score - 0.005
+        ahead.append(ours.get_best_trials(1)[0].score - theirs.get_best_trials(1)[0].score)
+    assert sorted(ahead)[2] > 0.005, ahead
 
 
 def test_a_checkpoint_that_may_be_needed_is_kept(tmp_path: Path) -> None:
