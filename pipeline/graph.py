@@ -28,7 +28,6 @@ from pipeline.components.pusher import Pusher
 from pipeline.components.schema_gen import SchemaGen
 from pipeline.components.serving_check import ServingCheck
 from pipeline.components.statistics_gen import StatisticsGen
-from pipeline.components.tuner import Tuner
 from pipeline.components.validator import Validator
 from pipeline.config import Config
 from pipeline.evaluation import eval_config
@@ -175,8 +174,12 @@ def _behind_the_gate(
     return [*([] if tuner is None else [tuner]), trainer, baseline, evaluator, serving_check, pusher]
 
 
-def _tuner(config: Config, dataset: Dataset, place: Place, examples: ImageExampleGen, measured: str) -> Tuner:
+def _tuner(
+    config: Config, dataset: Dataset, place: Place, examples: ImageExampleGen, measured: str
+) -> base_node.BaseNode:
     """The search, whose state outlives a kill; without a val part it makes one of the training examples."""
+    from pipeline.components.tuner import Tuner  # brings KerasTuner, which most runs do without
+
     return Tuner(
         examples=examples.outputs["examples"],
         tuner_fn="pipeline.tuner.tuner_fn",
