@@ -166,10 +166,10 @@ def _environment() -> Path:
 
 def space() -> Any:
     """The space of the network's training, for all engines."""
-    from tuning import spaces
+    from tuning import families, spaces
 
     whole = spaces.space(MODEL, mirror=False)
-    training = {name: one for name, one in whole.dimensions.items() if one.of == spaces.RECIPE}
+    training = {name: one for name, one in whole.dimensions.items() if one.of == families.RECIPE}
     return dataclasses.replace(whole, dimensions=training)
 
 

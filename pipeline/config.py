@@ -15,8 +15,8 @@ from keras_cnns.recipes import RECIPE_NAMES, Recipe, recipe_for
 from keras_cnns.registry import MODELS
 from pipeline import schema
 from pipeline.changes import CHANGES, accepted
+from tuning.asked import ENGINES
 from tuning.errors import BadInput
-from tuning.searching import ENGINES
 
 # Data whose pictures mean something else in a mirror.
 UNMIRRORED = ("digits", "mnist", "emnist", "kmnist", "svhn_cropped", "omniglot", "binary_alpha_digits")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import lean
+from tuning import lean
 from tuning.errors import BadInput
 
 

@@ -226,7 +226,8 @@ def _trainer_config(config: Config, dataset: Dataset, place: Place) -> dict:
         "tensorboard": str(place.root.parent / "tensorboard"),
         "versions": code.versions(),
         "code": code.fingerprint(
-            "keras_cnns", "tuning/spaces.py", "pipeline/tuned.py", "pipeline/worker.py", "pipeline/trainer.py"
+            "keras_cnns", "tuning/families.py", "tuning/spaces.py", "pipeline/tuned.py", "pipeline/worker.py",
+            "pipeline/trainer.py",
         ),
         "tuned": _tuned(config),
     }  # fmt: skip

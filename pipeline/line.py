@@ -14,8 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline import lanes, lean, progress, workers
+from pipeline import lanes, progress, workers
 from pipeline.stopped import Stopped
+from tuning import lean
 from tuning.errors import BadInput
 
 
@@ -26,7 +27,7 @@ def main() -> None:
     if training:
         workers.prepare("train", os.environ)
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # only the training process may hold a GPU
-    lean.components_one_by_one()
+    lanes.components_one_by_one()
     with lean.imports():
         lanes.complete_tfma()
         from pipeline import outcome  # noqa: F401  # brings TFX, Beam, TFDV and TFMA

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import json
 import os
 import shlex
@@ -16,17 +15,16 @@ import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from keras_cnns.registry import MODELS
 from pipeline import code, report, sources, warm
 from pipeline.config import UNMIRRORED, Config, check, to_toml
 from pipeline.console import Screen
+from tuning import folders, lean
 from tuning.errors import BadInput
-from tuning.terminal import BAD_INPUT, FAILED, INTERRUPTED, OK, python, shown
+from tuning.terminal import BAD_INPUT, FAILED, INTERRUPTED, OK, interruptible, python, shown
 
-_GPUS = "CUDA_VISIBLE_DEVICES"
 # As it was before TensorFlow was made silent in this process: the log is to have warnings.
 _LOG_LEVEL = os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -83,19 +81,13 @@ def run(config: Config, screen: Screen, command: str, *, train: bool = True) -> 
 
 
 def inspect(config: Config) -> sources.Dataset:
-    """What the data is. TensorFlow, which reads TFRecord files, sees no GPU, or it would hold one to the end.
+    """What the data is. TensorFlow, which reads TFRecord files, sees no GPU.
 
     Raises:
         BadInput: There is no such data.
     """
-    before = os.environ.get(_GPUS)
-    os.environ[_GPUS] = ""
-    try:
+    with lean.without_gpus():
         return sources.inspect(config)
-    finally:  # the training process is to see them
-        del os.environ[_GPUS]
-        if before is not None:
-            os.environ[_GPUS] = before
 
 
 def resolve(config: Config, dataset: sources.Dataset) -> Config:
@@ -126,16 +118,7 @@ def _run_folder(output: Path) -> Iterator[bool]:
         BadInput: It cannot be written, or another run is at work in it.
     """
     fresh = not output.exists() or (output.is_dir() and not any(output.iterdir()))
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        held = (output / ".lock").open("w")
-    except OSError as error:
-        raise BadInput(f"--output {output}: cannot be written ({error.strerror})") from None
-    with held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise BadInput(f"--output {output}: another run is at work there") from None
+    with folders.held(output, "run"):
         yield fresh
 
 
@@ -158,7 +141,7 @@ def _listen(
     }  # fmt: skip
     result: dict[str, Any] = {}
     reads, writes = os.pipe()
-    with (output / "log.txt").open("a", encoding="utf-8") as log, _interruptible():
+    with (output / "log.txt").open("a", encoding="utf-8") as log, interruptible():
         process = subprocess.Popen(
             [sys.executable, "-m", "pipeline.line", str(writes), *([] if train else ["validate"])],
             stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=[writes], text=True,
@@ -275,20 +258,6 @@ def _behind_validation(result: dict[str, Any]) -> str:
 
 def _environment() -> dict[str, str]:
     return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": _LOG_LEVEL}
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """A polite end (SIGTERM) is treated as Ctrl-C."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config, pairs, ranges
-from tuning import searching, spaces
+from tuning import families, narrowing, spaces
+from tuning.asked import Asked
 from tuning.errors import BadInput
 
 RESULT = "search.json"  # in TFX's artifact of the tuner's results
@@ -22,12 +23,12 @@ def space_of(config: Config) -> spaces.Space:
         BadInput: There is no such space or hyperparameter, or nothing is left of it.
     """
     whole = spaces.space(config.tune_space or config.model, mirror=config.mirror != "no")
-    return spaces.narrow(
+    return narrowing.narrow(
         whole, pairs("--tune-fix", config.tune_fix), ranges("--tune-range", config.tune_range)
     )
 
 
-def asked(config: Config, data: Any, folder: Path, gpus: str | None) -> searching.Asked:
+def asked(config: Config, data: Any, folder: Path, gpus: str | None) -> Asked:
     """What the Tuner asks the search for.
 
     Args:
@@ -36,7 +37,7 @@ def asked(config: Config, data: Any, folder: Path, gpus: str | None) -> searchin
         folder: Of the search's state.
         gpus: What CUDA_VISIBLE_DEVICES was when the run began.
     """
-    return searching.Asked(
+    return Asked(
         family=config.tune_space or config.model, data=data, trials=config.tune,
         epochs=config.tune_epochs or config.training.epochs, engine=config.tune_engine,
         fix=pairs("--tune-fix", config.tune_fix), ranges=ranges("--tune-range", config.tune_range),
@@ -65,10 +66,10 @@ def from_file(config: Config) -> dict[str, Any] | None:
     if family != wanted:
         raise BadInput(
             f"--hyperparameters {path} are of {family}, not of {wanted}; give --tune-space {family}"
-            if family in spaces.FAMILIES else f"--hyperparameters {path} are of {family}, not of {wanted}"
+            if family in families.FAMILIES else f"--hyperparameters {path} are of {family}, not of {wanted}"
         )  # fmt: skip
     try:
-        return spaces.checked(spaces.space(wanted, mirror=config.mirror != "no"), values)
+        return narrowing.checked(spaces.space(wanted, mirror=config.mirror != "no"), values)
     except BadInput as error:
         raise BadInput(f"--hyperparameters {path}: {error}") from None
 

@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from pipeline import lean
+from tuning import lean
 from tuning.errors import BadInput
 
 

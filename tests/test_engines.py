@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tuning import asha, engines, spaces
-from tuning.spaces import Choice, Range
+from tuning import asha, engines, narrowing, spaces
+from tuning.families import Choice, Range
 
 EPOCHS, MOST = 9, 12  # Bayesian optimisation has a model after 10
 ENGINES = engines.ENGINES
@@ -398,7 +398,7 @@ def test_grid_has_each_combination_once(tmp_path: Path) -> None:
             "learning_rate": Range(1e-3, 1e-1, 1e-2, log=True, of="recipe"),
         },
     )
-    space = spaces.narrow(space, fix={"lr": 1e-2})
+    space = narrowing.narrow(space, fix={"lr": 1e-2})
     oracle = run(
         made(tmp_path, "grid", space=spaces.Space(space.family, None, {
             **space.dimensions, "optimizer": Choice(("sgd", "adam"), "sgd", "recipe"),
@@ -415,7 +415,7 @@ def test_grid_has_each_combination_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_space_that_is_used_up_ends_the_search(tmp_path: Path, engine: str) -> None:
-    space = spaces.narrow(small(), fix={"lr": 1e-2, "depth": 20})
+    space = narrowing.narrow(small(), fix={"lr": 1e-2, "depth": 20})
     space = spaces.Space(
         space.family, None, {**space.dimensions, "batch_size": Choice((32, 64), 32, "recipe")}
     )
@@ -437,6 +437,6 @@ def test_values_stay_inside_of_their_space(tmp_path: Path, engine: str) -> None:
         assert 1e-4 <= values["learning_rate"] <= 0.3
         assert values["depth"] in (20, 32, 18)
         assert ("stem" in values) == (values["depth"] == 18)
-        assert spaces.checked(small(), values) == {
+        assert narrowing.checked(small(), values) == {
             key: value for key, value in values.items() if not key.startswith("tuner/")
         }

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from keras_cnns.registry import MODELS
-from tuning import spaces
+from tuning import families, narrowing, spaces
 from tuning.errors import BadInput
-from tuning.spaces import Choice, Fixed, Range
+from tuning.families import Choice, Fixed, Range
 
-FAMILIES = sorted(spaces.FAMILIES)
+FAMILIES = sorted(families.FAMILIES)
 SMALLEST = {"alexnet": 67, "googlenet": 79}  # others take 32 pixels
 
 
@@ -24,7 +24,7 @@ def drawn(searched: spaces.Space, dice: random.Random) -> dict[str, Any]:
     """Values as an engine draws them: only of hyperparameters that count."""
     values: dict[str, Any] = {}
     for name, one in searched.dimensions.items():
-        if not spaces.active(one, values):
+        if not families.active(one, values):
             continue
         if isinstance(one, Fixed):
             values[name] = one.value
@@ -58,7 +58,7 @@ def test_the_defaults_of_a_family_make_a_plan(family: str) -> None:
     assert plan.recipe.epochs == 7
     assert plan.recipe.optimizer == values["optimizer"]
     assert plan.recipe.learning_rate == values["learning_rate"]
-    assert set(plan.arguments) <= set(spaces.FAMILIES[family].network)
+    assert set(plan.arguments) <= set(families.FAMILIES[family].network)
     for name, one in searched.dimensions.items():
         if isinstance(one, Range):
             assert one.low <= one.default <= one.high, name
@@ -69,7 +69,7 @@ def test_the_defaults_of_a_family_make_a_plan(family: str) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rows_hold_the_whole_space(family: str) -> None:
-    searched = spaces.narrow(spaces.space(family), fix={"optimizer": "adam"}, ranges={"lr": (1e-3, 1e-2)})
+    searched = narrowing.narrow(spaces.space(family), fix={"optimizer": "adam"}, ranges={"lr": (1e-3, 1e-2)})
     rows = json.loads(json.dumps(searched.rows()))
     assert spaces.from_rows(family, None, rows) == searched
 
@@ -112,14 +112,14 @@ def test_a_conditional_hyperparameter_counts_beside_its_parent_only() -> None:
 
 
 def test_what_can_no_longer_count_leaves_the_space() -> None:
-    assert "stem" not in spaces.narrow(spaces.space("resnet"), fix={"depth": 20}).dimensions
-    assert "stem" not in spaces.narrow(spaces.space("resnet"), ranges={"depth": (20, 33)}, choices={
+    assert "stem" not in narrowing.narrow(spaces.space("resnet"), fix={"depth": 20}).dimensions
+    assert "stem" not in narrowing.narrow(spaces.space("resnet"), ranges={"depth": (20, 33)}, choices={
         "depth": [20, 32]}).dimensions  # fmt: skip
-    assert "stem" in spaces.narrow(spaces.space("resnet"), fix={"depth": "18"}).dimensions
+    assert "stem" in narrowing.narrow(spaces.space("resnet"), fix={"depth": "18"}).dimensions
 
 
 def test_a_user_fixes_values() -> None:
-    narrowed = spaces.narrow(
+    narrowed = narrowing.narrow(
         spaces.space("vgg"), fix={"lr": "1e-3", "depth": "13", "batch_norm": "true", "optimizer": "Adam"}
     )
     assert narrowed.dimensions["learning_rate"] == Fixed(1e-3, "recipe")
@@ -132,7 +132,7 @@ def test_a_user_fixes_values() -> None:
 
 
 def test_a_user_narrows_ranges_and_choices() -> None:
-    narrowed = spaces.narrow(
+    narrowed = narrowing.narrow(
         spaces.space("resnet"), ranges={"lr": (1e-2, 0.2), "depth": (30, 50)}, choices={"optimizer": ["adam"]}
     )
     rate, depth, optimizer = (narrowed.dimensions[key] for key in ("learning_rate", "depth", "optimizer"))
@@ -143,7 +143,7 @@ def test_a_user_narrows_ranges_and_choices() -> None:
     assert depth.default in depth.values
     assert isinstance(optimizer, Choice)
     assert (optimizer.values, optimizer.default) == (("adam",), "adam")
-    moved = spaces.narrow(spaces.space("resnet"), ranges={"lr": (1e-3, 2e-3)}).dimensions["learning_rate"]
+    moved = narrowing.narrow(spaces.space("resnet"), ranges={"lr": (1e-3, 2e-3)}).dimensions["learning_rate"]
     assert isinstance(moved, Range)
     assert moved.default == 2e-3
 
@@ -173,21 +173,21 @@ def test_a_user_narrows_ranges_and_choices() -> None:
     ],
 )
 def test_what_no_space_can_have_is_refused(what: Mapping[str, Any], sentence: str) -> None:
-    assert sentence in refused(spaces.narrow, spaces.space("resnet"), **what)
+    assert sentence in refused(narrowing.narrow, spaces.space("resnet"), **what)
 
 
 def test_dropout_and_label_smoothing_stay_shares() -> None:
     for name in ("dropout", "label_smoothing"):
-        assert name in refused(spaces.narrow, spaces.space("resnet"), ranges={name: (0.1, 1.5)})
+        assert name in refused(narrowing.narrow, spaces.space("resnet"), ranges={name: (0.1, 1.5)})
 
 
 def test_a_fixed_value_may_be_said_twice_but_not_changed() -> None:
-    once = spaces.narrow(spaces.space("resnet"), fix={"depth": 18})
-    assert spaces.narrow(once, fix={"depth": "18"}) == once
-    assert "contradicts" in refused(spaces.narrow, once, fix={"depth": 34})
-    assert "is fixed at 18" in refused(spaces.narrow, once, ranges={"depth": (18, 34)})
-    rate = spaces.narrow(spaces.space("resnet"), fix={"lr": 1e-2})
-    assert spaces.narrow(rate, fix={"lr": "1e-2"}) == rate
+    once = narrowing.narrow(spaces.space("resnet"), fix={"depth": 18})
+    assert narrowing.narrow(once, fix={"depth": "18"}) == once
+    assert "contradicts" in refused(narrowing.narrow, once, fix={"depth": 34})
+    assert "is fixed at 18" in refused(narrowing.narrow, once, ranges={"depth": (18, 34)})
+    rate = narrowing.narrow(spaces.space("resnet"), fix={"lr": 1e-2})
+    assert narrowing.narrow(rate, fix={"lr": "1e-2"}) == rate
 
 
 def test_the_map_loss_of_lenet5_takes_neither_label_smoothing_nor_mixup() -> None:
@@ -195,7 +195,7 @@ def test_the_map_loss_of_lenet5_takes_neither_label_smoothing_nor_mixup() -> Non
     assert "label_smoothing" not in own.dimensions
     level = own.dimensions["augmentation"]
     assert isinstance(level, Choice)
-    assert not any(spaces.AUGMENTATION[one]["mixup"] for one in level.values)
+    assert not any(families.AUGMENTATION[one]["mixup"] for one in level.values)
     family = spaces.space("lenet")  # here the loss is known only once the version is drawn
     values = {**family.defaults(), "version": "1998", "label_smoothing": 0.2, "augmentation": 3}
     recipe = spaces.plan(family, values, 3).recipe
@@ -216,16 +216,16 @@ def test_keras_tuners_own_values_are_passed_over() -> None:
     values = searched.defaults()
     more = {**values, "tuner/epochs": 3, "tuner/trial_id": "0001"}
     assert spaces.plan(searched, more, 9) == spaces.plan(searched, values, 9)
-    assert spaces.checked(searched, more) == values
+    assert narrowing.checked(searched, more) == values
 
 
 def test_values_of_a_file_are_held_against_the_space() -> None:
     searched = spaces.space("resnet")
-    found = spaces.checked(searched, {"depth": 50, "stem": "7x7"})
+    found = narrowing.checked(searched, {"depth": 50, "stem": "7x7"})
     assert (found["depth"], found["stem"], found["optimizer"]) == (50, "7x7", "sgd")
-    assert "stem" not in spaces.checked(searched, {"depth": 20, "stem": "7x7"})
-    assert "depth=51 is outside its space" in refused(spaces.checked, searched, {"depth": 51})
-    assert "Did you mean 'depth'?" in refused(spaces.checked, searched, {"detph": 50})
+    assert "stem" not in narrowing.checked(searched, {"depth": 20, "stem": "7x7"})
+    assert "depth=51 is outside its space" in refused(narrowing.checked, searched, {"depth": 51})
+    assert "Did you mean 'depth'?" in refused(narrowing.checked, searched, {"detph": 50})
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -12,7 +12,7 @@ import pytest
 from pipeline.cli import COMMANDS as LINES
 from pipeline.commands import _options
 from pipeline.config import check
-from tuning import searching, spaces, terminal
+from tuning import asked, families, terminal
 from tuning.__main__ import COMMANDS
 from tuning.commands.search import asked_for
 
@@ -31,7 +31,7 @@ def test_a_command_is_one(command: str) -> None:
     package, names = ("tuning", COMMANDS) if words[0] == "tuning" else ("pipeline", LINES)
     given = terminal.build(package, "", names).parse_args(words[1:])
     if words[:2] == ["tuning", "search"]:
-        assert searching.check(asked_for(given)).searched()
+        assert asked.check(asked_for(given)).searched()
     elif words[0] == "pipeline" and not given.hyperparameters:
         check(_options.config_of(given))
 
@@ -54,7 +54,7 @@ def test_the_code_runs_as_it_stands_there(
 
 
 def test_the_page_names_every_engine_and_limit() -> None:
-    for engine in searching.ENGINES:
+    for engine in asked.ENGINES:
         assert f"`{engine}`" in PAGE, engine
     for option in ("--max-parameters", "--max-macs", "--max-latency", "--workers", "--budget", "--objective"):
         assert option in PAGE, option
@@ -65,7 +65,7 @@ def test_every_family_has_a_line_in_the_list(capsys: pytest.CaptureFixture[str])
 
     assert main(["spaces"]) == 0
     told = capsys.readouterr().out
-    for family in spaces.FAMILIES:
+    for family in families.FAMILIES:
         assert f"\n{family} " in f"\n{told}"
     assert main(["spaces", "resnet"]) == 0
     assert "growth" not in capsys.readouterr().out

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tuning.hyper import hypermodel
+    from tuning.narrowing import narrow
     from tuning.searching import search
-    from tuning.spaces import narrow, space
+    from tuning.spaces import space
 
 __all__ = ["hypermodel", "narrow", "search", "space"]
 
 # Where each name lives; imported at its first use, so that a light command stays light.
 _HOMES = {
     "hypermodel": "tuning.hyper",
-    "narrow": "tuning.spaces",
+    "narrow": "tuning.narrowing",
     "search": "tuning.searching",
     "space": "tuning.spaces",
 }

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import os
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,10 +26,10 @@ from keras_tuner.oracles import (
     RandomSearchOracle,
 )  # fmt: skip
 
-from tuning import spaces
+from tuning import families, folders, spaces
 from tuning.asha import AshaOracle, was_pruned
+from tuning.asked import OBJECTIVES
 
-OBJECTIVES = {"val_accuracy": "max", "val_loss": "min", "accuracy": "max", "loss": "min"}
 _BEFORE_THE_MODEL = 10  # random trials; KerasTuner takes three times the hyperparameters
 _RUNNING, _STOPPED, _IDLE, _COMPLETED = "RUNNING", "STOPPED", "IDLE", "COMPLETED"
 
@@ -191,13 +190,7 @@ class Durable(Oracle):
         """Write the state; a kill at any moment leaves this state whole, or the one before."""
         if self._held:
             return
-        file = Path(self._get_oracle_fname())
-        new = file.with_suffix(".new")
-        with new.open("w", encoding="utf-8") as written:
-            json.dump(self.get_state(), written)
-            written.flush()
-            os.fsync(written.fileno())
-        new.replace(file)
+        folders.replace(Path(self._get_oracle_fname()), json.dumps(self.get_state()))
 
     def reload(self) -> None:
         """Read the state; trials that were under way are taken up first."""
@@ -275,7 +268,6 @@ class _Asha(Durable, AshaOracle):
         return self.promotable()
 
 
-ENGINES = ("asha", "random", "bayesian", "hyperband", "grid")
 _MADE: dict[str, Callable[..., Any]] = {
     "asha": lambda epochs, most, **common: _Asha(epochs=epochs, configurations=most, **common),
     "random": lambda epochs, most, **common: _Random(max_trials=None, **common),
@@ -302,7 +294,7 @@ def oracle(
     """An engine that begins anew, or where its folder's state left off.
 
     Args:
-        engine: One of ENGINES.
+        engine: One of `tuning.asked.ENGINES`.
         space: What is searched.
         objective: One of OBJECTIVES.
         epochs: Of a whole training.
@@ -337,16 +329,16 @@ def declare(space: spaces.Space, hp: HyperParameters) -> dict[str, Any]:
     for name, one in space.dimensions.items():
         parent, among = (one.when[0], list(one.when[1])) if one.when else (None, None)
         value = _registered(hp, name, one, parent, among)
-        if spaces.active(one, values) and value is not None:
+        if families.active(one, values) and value is not None:
             values[name] = value
     return values
 
 
 def _registered(hp: HyperParameters, name: str, one: Any, parent: str | None, among: list[Any] | None) -> Any:
     scope = {"parent_name": parent, "parent_values": among}
-    if isinstance(one, spaces.Fixed):
+    if isinstance(one, families.Fixed):
         return hp.Fixed(name, one.value, **scope)
-    if isinstance(one, spaces.Choice):
+    if isinstance(one, families.Choice):
         if len(one.values) == 1:
             return hp.Fixed(name, one.values[0], **scope)
         if isinstance(one.default, bool):

@@ -11,7 +11,7 @@ import keras_tuner
 import numpy as np
 
 from keras_cnns.registry import create_model
-from tuning import engines, spaces
+from tuning import engines, narrowing, spaces
 
 
 def hypermodel(
@@ -44,7 +44,7 @@ def hypermodel(
     Raises:
         tuning.errors.BadInput: There is no such family or hyperparameter; the text says what there is.
     """
-    space = spaces.narrow(spaces.space(family, mirror=mirror), fix, ranges)
+    space = narrowing.narrow(spaces.space(family, mirror=mirror), fix, ranges)
     return _Family(space, tuple(input_shape), classes, images, epochs, mirror)
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import keras_cnns
-from tuning import board, pages, report, table
+from tuning import board, folders, report, table
 from tuning.asha import PRUNED, was_pruned
-from tuning.engines import OBJECTIVES, configuration
+from tuning.asked import OBJECTIVES
+from tuning.engines import configuration
 from tuning.settings import Settings
 from tuning.work import FIGURES, trial_folder
 
@@ -46,14 +47,19 @@ def so_far(oracle: Any, settings: Settings, folder: Path) -> dict[str, Any]:
 
 def write(result: dict[str, Any], folder: Path) -> None:
     """Write result.json, trials.csv, hyperparameters.json, TensorBoard's files and the report."""
-    pages.replace(folder / "result.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    note(result, folder)
     table.write_csv(result, folder / "trials.csv")
     board.write_hparams(folder / "tensorboard", result)
     best = next((one for one in result["trials"] if one["id"] == result["best"]), None)
     if best is not None:
         text = json.dumps({"family": result["family"], **best["values"]}, indent=1)
-        pages.replace(folder / "hyperparameters.json", text + "\n")
+        folders.replace(folder / "hyperparameters.json", text + "\n")
     report.write(folder)
+
+
+def note(result: dict[str, Any], folder: Path) -> None:
+    """Write result.json alone, as `show` and `report` read it while the search runs."""
+    folders.replace(folder / "result.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 
 
 def versions() -> dict[str, str]:

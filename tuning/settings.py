@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tuning import spaces
+from tuning import families, folders, spaces
 from tuning.errors import BadInput
 
 FILE = "search.json"
@@ -59,8 +59,8 @@ class Settings:
     @property
     def searched(self) -> spaces.Space:
         """The space."""
-        family = self.family if self.family in spaces.FAMILIES else spaces.space(self.family).family
-        model = None if self.family in spaces.FAMILIES else self.family
+        family = self.family if self.family in families.FAMILIES else spaces.space(self.family).family
+        model = None if self.family in families.FAMILIES else self.family
         return spaces.from_rows(family, model, self.space)
 
 
@@ -89,9 +89,7 @@ def keep(settings: Settings, folder: Path) -> None:
                 "give another --output, or take up that search as it was"
             )
     whole = {"identity": mine, "settings": dataclasses.asdict(settings)}
-    new = file.with_suffix(".new")
-    new.write_text(json.dumps(whole, indent=1), encoding="utf-8")
-    new.replace(file)
+    folders.replace(file, json.dumps(whole, indent=1))
 
 
 def load(folder: Path) -> Settings:

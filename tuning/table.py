@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from tuning import pages
+from tuning import folders
 from tuning.errors import printable
 
 Part = dict[str, Any]
@@ -37,7 +37,7 @@ def write_csv(result: Part, file: Path) -> Path:
         values = trial.get("values") or {}
         row = [*map(trial.get, FIRST), *map(values.get, names), *map(trial.get, LAST)]
         rows.writerow([_cell(one) for one in row])
-    return pages.replace(file, text.getvalue())
+    return folders.replace(file, text.getvalue())
 
 
 def _cell(value: Any) -> Any:

@@ -9,9 +9,12 @@ import io
 import json
 import os
 import shutil
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 from keras_cnns._checks import nearest
@@ -95,3 +98,20 @@ def shown(path: Path, resolve: bool = True) -> str:
     with contextlib.suppress(ValueError):
         return str(absolute.relative_to(Path.cwd()))
     return str(absolute)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """A polite end (SIGTERM) is treated as Ctrl-C, where this is the main thread, which alone may say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

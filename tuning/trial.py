@@ -12,10 +12,11 @@ import sys
 import threading
 import time
 import traceback
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from tuning import lean
 
 MODEL, FACTS = "model.keras", "trial.json"
 _PROBED_BATCHES = 4
@@ -30,8 +31,7 @@ def main() -> None:
     """Import, wait for a request, train, answer."""
     answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)  # what frameworks print belongs to the log
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # Google's libraries mourn Python 3.10 by the page
+    with lean.imports(without=lean.KERAS_EXTRAS):
         from keras_cnns.training import fit  # noqa: F401
     line = sys.stdin.readline()
     if not line:

@@ -9,6 +9,7 @@ from keras_tuner.engine.base_tuner import BaseTuner
 
 from tuning import engines, searching
 from tuning import settings as kept
+from tuning.asked import Asked, check
 
 
 class Tuner(BaseTuner):
@@ -22,13 +23,13 @@ class Tuner(BaseTuner):
         watcher: Is shown the result about once a second.
 
     Raises:
-        BadInput: As `tuning.searching.check`.
+        BadInput: As `tuning.asked.check`.
     """
 
-    def __init__(self, asked: searching.Asked, watcher: searching.Watcher | None = None) -> None:
+    def __init__(self, asked: Asked, watcher: searching.Watcher | None = None) -> None:
         self.asked, self._watcher = asked, watcher
         self.result: dict[str, Any] = {}
-        space = searching.check(asked)
+        space = check(asked)
         folder = Path(str(asked.output))
         super().__init__(self._oracle(space, folder), directory=str(folder), project_name="state")
 

@@ -7,7 +7,6 @@ in an e-mail or on paper. Only the standard library is imported: a light process
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from pipeline.report.came_out import came_out
@@ -16,7 +15,7 @@ from pipeline.report.header import header
 from pipeline.report.learned import learned
 from pipeline.report.made import made
 from pipeline.report.part import Part
-from tuning import pages
+from tuning import folders, pages
 from tuning.pages.tags import section, tag
 
 SCHEMA = 1
@@ -38,19 +37,8 @@ def write(folder: Path, source: str = "result.json", page: str = "report.html") 
         FileNotFoundError: The folder holds no such result.
         ValueError: It is not JSON, or of a schema that this version does not read.
     """
-    file = folder / source
-    if not file.is_file():
-        raise FileNotFoundError(f"folder {folder}: it holds no {source}; give the folder that a run made")
-    try:
-        result = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{file}: not readable as JSON: {error}") from None
-    schema = result.get("schema") if isinstance(result, dict) else None
-    if schema != SCHEMA:
-        raise ValueError(
-            f"{file}: schema must be {SCHEMA}, not {schema!r}; it was written by another version"
-        )
-    return pages.replace(folder / page, render(result, folder))
+    result = pages.read(folder / source, SCHEMA, "run")
+    return folders.replace(folder / page, render(result, folder))
 
 
 def render(result: Part, folder: Path) -> str:

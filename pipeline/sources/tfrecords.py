@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import lean
 from pipeline.config import Config
 from pipeline.images import is_grey, opened
 from pipeline.sources.dataset import Dataset, Image, better_than_guessing
 from pipeline.sources.splits import in_own_parts, own_parts, split
+from tuning import lean
 from tuning.errors import BadInput
 
 # Names of features that are understood, the first found of each.

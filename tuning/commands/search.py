@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from tuning.asked import ENGINES, OBJECTIVES, Asked, check
 from tuning.errors import BadInput, printable
-from tuning.searching import ENGINES, OBJECTIVES, Asked
-from tuning.spaces import ALIASES
+from tuning.narrowing import ALIASES
 
 SUMMARY = "search a family's hyperparameters"
 DESCRIPTION = "Search the hyperparameters of a family, or of one network, on pictures."
@@ -61,7 +61,7 @@ def execute(given: argparse.Namespace) -> int:
     from rich.console import Console
 
     from tuning.screen import Screen
-    from tuning.searching import check, exit_code, search
+    from tuning.searching import exit_code, search
 
     asked = asked_for(given)
     check(asked)

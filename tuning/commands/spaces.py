@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any
 
-from tuning import spaces
+from tuning import families, spaces
 
 SUMMARY = "show what is searched"
 DESCRIPTION = "List the families, or show the hyperparameters of one, or of a network."
@@ -21,7 +21,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def execute(given: argparse.Namespace) -> int:
     """Show it."""
     if given.family is None:
-        found = {name: list(one.network) for name, one in spaces.FAMILIES.items()}
+        found = {name: list(one.network) for name, one in families.FAMILIES.items()}
         if given.json:
             print(json.dumps(found))
         else:

@@ -6,7 +6,9 @@ request, so it reads the same offline, in an e-mail or on paper. Only the standa
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from tuning.pages.tags import Html, tag
 
@@ -34,8 +36,27 @@ def page(title: str, *body: Html) -> str:
     return "<!doctype html>\n" + tag("html", head, tag("body", *body), lang="en") + "\n"
 
 
-def replace(file: Path, text: str) -> Path:
-    """Write a file in one step: whoever reads it sees the old text or the new one, whole."""
-    partial = file.with_name(f"{file.name}.part")
-    partial.write_text(text, encoding="utf-8")
-    return partial.replace(file)
+def read(file: Path, schema: int, made_by: str) -> dict[str, Any]:
+    """The result that a page is made of.
+
+    Args:
+        file: JSON with a "schema".
+        schema: The one that this version reads.
+        made_by: Who wrote it, "run" or "search", for the error.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is not JSON, or of another schema.
+    """
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"folder {file.parent}: it holds no {file.name}; give the folder that a {made_by} made"
+        )
+    try:
+        result = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file}: not readable as JSON: {error}") from None
+    found = result.get("schema") if isinstance(result, dict) else None
+    if found != schema:
+        raise ValueError(f"{file}: schema must be {schema}, not {found!r}; it was written by another version")
+    return result

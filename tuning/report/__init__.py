@@ -5,10 +5,9 @@ It is written from `result.json` alone, with the pieces of the pipeline's own re
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from tuning import pages
+from tuning import folders, pages
 from tuning.findings import Part
 from tuning.pages.tags import Html, section, tag
 from tuning.report.came_out import came_out as _came_out
@@ -38,21 +37,8 @@ def write(folder: Path) -> Path:
         FileNotFoundError: The folder holds no such result.
         ValueError: It is not JSON, or of a schema that this version does not read.
     """
-    file = folder / "result.json"
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"folder {folder}: it holds no result.json; give the folder that a search made"
-        )
-    try:
-        result = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{file}: not readable as JSON: {error}") from None
-    schema = result.get("schema") if isinstance(result, dict) else None
-    if schema != SCHEMA:
-        raise ValueError(
-            f"{file}: schema must be {SCHEMA}, not {schema!r}; it was written by another version"
-        )
-    return pages.replace(folder / "report.html", render(result))
+    result = pages.read(folder / "result.json", SCHEMA, "search")
+    return folders.replace(folder / "report.html", render(result))
 
 
 def render(result: Part) -> str:

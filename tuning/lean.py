@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib.util
 import os
 import sys
 import tempfile
-import types
 import warnings
 from collections.abc import Iterator, Sequence
 
+GPUS = "CUDA_VISIBLE_DEVICES"
 # Keras imports these if it can: for notebooks, data frames and its scikit-learn wrappers.
 KERAS_EXTRAS = ("IPython", "pandas", "sklearn")
 
@@ -73,16 +72,14 @@ def _quiet() -> Iterator[None]:
             os.close(kept)
 
 
-def components_one_by_one() -> None:
-    """Let `tfx.components.trainer` and others be imported without all the rest.
-
-    The package's own `__init__` imports every component, among them clients of Kubernetes and of Google's
-    AI Platform. This puts an empty package with the same path in its place.
-    """
-    if "tfx.components" not in sys.modules:
-        package = types.ModuleType("tfx.components")
-        spec = importlib.util.find_spec("tfx")
-        if spec is None or not spec.submodule_search_locations:
-            return
-        package.__path__ = [f"{place}/components" for place in spec.submodule_search_locations]
-        sys.modules["tfx.components"] = package
+@contextlib.contextmanager
+def without_gpus() -> Iterator[None]:
+    """Hide the GPUs from TensorFlow, which would hold one to the end of this process."""
+    before = os.environ.get(GPUS)
+    os.environ[GPUS] = ""
+    try:
+        yield
+    finally:
+        del os.environ[GPUS]
+        if before is not None:
+            os.environ[GPUS] = before
