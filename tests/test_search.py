@@ -14,9 +14,6 @@ import pytest
 from lines import Ran
 from searching import begun, family, resident, result, state, tuning, until, words
 
-# Minutes each where other jobs run; not yet seen as a whole on a quiet machine.
-pytestmark = pytest.mark.slow
-
 # All searches here learn digits within an epoch or two, so that scores differ.
 SMALL = (
     "search", "lenet5", "--fix", "optimizer=adam", "--range", "lr=1e-3:5e-3", "--fix", "augmentation=0",

@@ -21,7 +21,6 @@ def free_port(address: str) -> int:
         return one.getsockname()[1]
 
 
-@pytest.mark.slow
 def test_two_workers_share_a_search_and_a_dead_ones_trial_is_finished(tmp_path: Path) -> None:
     folder = tmp_path / "s"
     search = begun(tmp_path, *SMALL, "--workers", 2, "--engine", "random", "--epochs", 8, "--trials", 4)
@@ -54,7 +53,6 @@ def test_two_workers_share_a_search_and_a_dead_ones_trial_is_finished(tmp_path: 
         assert [row["epoch"] for row in one["history"]] == list(range(1, 9))
 
 
-@pytest.mark.slow
 def test_workers_of_two_addresses_find_their_chief_by_the_environment(tmp_path: Path) -> None:
     port = str(free_port("127.0.0.2"))
     there = {"KERASTUNER_ORACLE_IP": "127.0.0.2", "KERASTUNER_ORACLE_PORT": port}
