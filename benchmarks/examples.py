@@ -104,7 +104,7 @@ def plain_loop(folder: Path) -> Callable[[Path], None]:
 def example_gen(folder: Path) -> Callable[[Path], None]:
     """What ExampleGen's executor does with the folder, from its listing on."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from pipeline import lean
+    from tuning import lean
 
     lean.components_one_by_one()
     with lean.imports():

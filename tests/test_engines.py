@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tuning import asha, engines, narrowing, spaces
+from tuning import asha, asked, engines, narrowing, spaces
 from tuning.families import Choice, Range
 
 EPOCHS, MOST = 9, 12  # Bayesian optimisation has a model after 10
-ENGINES = engines.ENGINES
+ENGINES = asked.ENGINES
 
 
 def small() -> spaces.Space:

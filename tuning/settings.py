@@ -33,8 +33,8 @@ class Settings:
         title: Of the data.
         classes: Its labels.
         preprocess: Fields of `Preprocess`, without the range of pixels, which is the recipe's.
-        engine: One of `engines.ENGINES`.
-        objective: One of `engines.OBJECTIVES`.
+        engine: One of `asked.ENGINES`.
+        objective: One of `asked.OBJECTIVES`.
         epochs: Of a whole training.
         seed: Of the engine and of each training.
         mirror: Whether pictures may be mirrored.
