@@ -104,9 +104,10 @@ def plain_loop(folder: Path) -> Callable[[Path], None]:
 def example_gen(folder: Path) -> Callable[[Path], None]:
     """What ExampleGen's executor does with the folder, from its listing on."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from pipeline import lanes
     from tuning import lean
 
-    lean.components_one_by_one()
+    lanes.components_one_by_one()
     with lean.imports():
         from pipeline import sources
         from pipeline.components import example_gen as step

@@ -145,11 +145,11 @@ def test_a_state_that_was_half_written_does_no_harm(tmp_path: Path, engine: str)
     finish(oracle, begin(oracle))
     file = tmp_path / "state" / "oracle.json"
     whole = file.read_text()
-    (tmp_path / "state" / "oracle.new").write_text(whole[: len(whole) // 2])
+    (tmp_path / "state" / "oracle.json.part").write_text(whole[: len(whole) // 2])
     again = made(tmp_path, engine)
     assert story(again) == story(oracle)
     finish(again, begin(again))
-    assert not (tmp_path / "state" / "oracle.new").exists()
+    assert not (tmp_path / "state" / "oracle.json.part").exists()
     assert story(made(tmp_path, engine)) == story(again)
     assert sorted(one.name for one in (tmp_path / "state").iterdir()) == ["oracle.json"]
 
