@@ -320,7 +320,7 @@ def test_a_limit_that_nothing_can_hold_is_refused(tmp_path: Path) -> None:
     ran = tuning(tmp_path, *SMALL, "--memory", "50M")
     assert ran.code == 2
     assert len(ran.err.splitlines()) == 1
-    assert "the default configuration cannot be trained: out of memory" in ran.err
+    assert "the default configuration cannot be trained: out of memory: it held" in ran.err
     assert not list(tmp_path.iterdir())
 
 
@@ -356,3 +356,30 @@ def test_pictures_too_many_for_memory_are_named_so_that_another_process_finds_th
     parts = pictures.keep(found, Preprocess(32, 32, 3), tmp_path, seed=0)
     assert all(Path(file).is_absolute() for file in parts["train"]["paths"])
     assert pictures.source(parts["train"]).count == found.train.count
+
+
+def test_a_configuration_too_large_for_memory_fails_and_the_search_goes_on(tmp_path: Path) -> None:
+    """Also where it is the default one, which is tried out first. The space is one that a caller extended."""
+    import dataclasses
+
+    import tuning as library
+    from tuning.families import Choice
+
+    fixed = {
+        "version": "modern", "optimizer": "sgd", "lr": 0.01, "wd": 1e-4, "label_smoothing": 0,
+        "augmentation": 0, "batch_size": 64, "schedule": "cosine",
+    }  # fmt: skip
+    space = library.narrow(library.space("lenet", mirror=False), fixed)
+    width = Choice((40.0, 1.0, 0.5), 40.0, when=("version", ("modern",)))  # 97 million parameters, or few
+    space = dataclasses.replace(space, dimensions={**space.dimensions, "width": width})
+    found = library.search(
+        "lenet", "digits", space=space, engine="grid", epochs=1, memory=2**30, output=tmp_path / "s"
+    )
+    assert found["outcome"] == "finished", found["sentence"]
+    ended = {one["values"]["width"]: (one["status"], one["reason"]) for one in found["trials"]}
+    assert {width: status for width, (status, _) in ended.items()} == {
+        40.0: "failed", 1.0: "completed", 0.5: "completed"
+    }  # fmt: skip
+    assert ended[40.0][1].startswith("out of memory: it held 1.")
+    assert ended[40.0][1].endswith("more than 1.00 GiB")
+    assert "out of memory" in (tmp_path / "s" / "report.html").read_text()

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from searching import begun, family, result, state, until, words
-from test_search import SMALL, epochs_on_disk, trial_processes
+from searching import begun, family, result, state, tuning, until, words
+from test_search import SMALL, epochs_on_disk, finished, trial_processes, under_way
 
 
 def free_port(address: str) -> int:
@@ -50,6 +50,33 @@ def test_two_workers_share_a_search_and_a_dead_ones_trial_is_finished(tmp_path: 
     assert sorted(order) == ["0000", "0001", "0002", "0003"]
     assert any(state(folder)["facts"][name]["resumed_after"] > 0 for name in lost.values())
     for one in found["trials"]:
+        assert [row["epoch"] for row in one["history"]] == list(range(1, 9))
+
+
+def test_workers_end_when_their_chief_is_killed_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    command = (*SMALL, "--workers", 2, "--engine", "random", "--epochs", 8, "--trials", 4)
+    search = begun(tmp_path, *command)
+    try:
+        until(lambda: len(finished(folder)) >= 1)
+        until(lambda: set(epochs_on_disk(folder)) & set(under_way(folder)))
+        below = family(search.pid)
+        assert len([one for one in below if "tuning.worker" in words(one)]) == 2
+    finally:
+        search.kill()
+        search.wait()
+    until(lambda: not any("tuning." in words(one) for one in below), 120)
+    before, reached = finished(folder), epochs_on_disk(folder)
+    ran = tuning(tmp_path, *command)
+    assert ran.code == 0, ran.out + ran.err
+    after = finished(folder)
+    assert len(after) == 4
+    assert {name: after[name] for name in before} == before
+    facts = state(folder)["facts"]
+    broken = [name for name in reached if name not in before]
+    assert broken
+    assert all(facts[name]["resumed_after"] >= reached[name] for name in broken)
+    for one in result(folder)["trials"]:
         assert [row["epoch"] for row in one["history"]] == list(range(1, 9))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 _COMMAND = [sys.executable, "-m", "tuning.trial"]
+OUT_OF_MEMORY = "out of memory"  # how the reason of such a failed trial begins
 _LOOKED = 0.2  # seconds between two looks at memory, time and the wish to stop
 
 
@@ -79,7 +80,7 @@ class Children:
                     raise Interrupted
                 held = _resident(process.pid)
                 if self._memory is not None and held > self._memory:
-                    why = f"out of memory: it held {_size(held)}, more than {_size(self._memory)}"
+                    why = f"{OUT_OF_MEMORY}: it held {_size(held)}, more than {_size(self._memory)}"
                     process.kill()
             code = process.wait()
         finally:

@@ -180,16 +180,19 @@ def _probe(asked: Asked, settings: Any, folder: Path, oracle: Any, gpus: Sequenc
         BadInput: It cannot be built or trained, the objective is not measured, or the budget is too small.
     """
     from tuning import settings as kept
-    from tuning.children import Children
+    from tuning.children import OUT_OF_MEMORY, Children
 
     values = settings.searched.defaults()
     children = Children(folder / "log.txt", asked.memory, gpus[0] if gpus else None)
+    heard: list[Mapping[str, Any]] = []
     try:
         answer = children.run(
-            {**kept.request(settings, folder, "probe", values), "probe": True}, lambda _: None, spare=False
+            {**kept.request(settings, folder, "probe", values), "probe": True}, heard.append, spare=False
         )
     finally:
         children.close()
+    if heard and answer.get("failed", "").startswith(OUT_OF_MEMORY):
+        return  # a smaller network may fit; this one will be a failed trial like any other
     try:
         if "done" not in answer:
             raise BadInput(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning import lean
+from tuning.children import OUT_OF_MEMORY
 
 MODEL, FACTS = "model.keras", "trial.json"
 _PROBED_BATCHES = 4
@@ -53,7 +54,7 @@ def _answer(what: Callable[..., dict[str, Any]], request: dict[str, Any], answer
         return {"pruned": str(error)}
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
         traceback.print_exc()
-        return {"failed": f"out of memory: {_first_line(error)}"}
+        return {"failed": f"{OUT_OF_MEMORY}: {_first_line(error)}"}
     except Exception as error:
         traceback.print_exc()
         return {"failed": _first_line(error)}
@@ -99,8 +100,12 @@ def train(request: Mapping[str, Any], report: Callable[[Mapping[str, Any]], None
     return facts
 
 
-def probe(request: Mapping[str, Any], _: Any) -> dict[str, Any]:
+def probe(request: Mapping[str, Any], report: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
     """Train for a moment: what is measured in an epoch, and how long a step takes.
+
+    Args:
+        request: What `tuning.settings.request` made.
+        report: Called with the network's cost, before memory is taken for it.
 
     Returns:
         "measured", names of the history's figures, and "seconds" of an epoch; None where data is streamed.
@@ -110,7 +115,7 @@ def probe(request: Mapping[str, Any], _: Any) -> dict[str, Any]:
     from keras_cnns.training import data, fit
 
     task = _task(request)
-    _cost(task)  # the builder refuses what it cannot build, such as an input that is too small
+    report({"cost": _cost(task)})  # the builder refuses what it cannot build, such as an input too small
     if not isinstance(task.train, data.Arrays):
         return {"measured": ["loss", "accuracy", "val_loss", "val_accuracy"], "seconds": None}
     few = min(task.train.count, task.recipe.batch_size * _PROBED_BATCHES)
