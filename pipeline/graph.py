@@ -6,14 +6,14 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tfx import types
 from tfx.components.evaluator.component import Evaluator
-from tfx.components.trainer.component import Trainer
 from tfx.dsl.compiler import compiler
 from tfx.dsl.components.base import base_node
 from tfx.dsl.components.common.resolver import Resolver
-from tfx.orchestration import metadata
+from tfx.orchestration import data_types, metadata
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.proto import pusher_pb2, trainer_pb2, tuner_pb2
 from tfx.proto.orchestration import pipeline_pb2
@@ -28,6 +28,7 @@ from pipeline.components.pusher import Pusher
 from pipeline.components.schema_gen import SchemaGen
 from pipeline.components.serving_check import ServingCheck
 from pipeline.components.statistics_gen import StatisticsGen
+from pipeline.components.trainer import NUMBERS, Trainer
 from pipeline.components.validator import Validator
 from pipeline.config import Config
 from pipeline.evaluation import eval_config
@@ -74,9 +75,20 @@ class Place:
     models: Path
 
 
+def parameters(config: Config) -> dict[str, int | float | str]:
+    """What a run of a deployed pipeline may choose anew, with its defaults; the rest is compiled in."""
+    searched = config.tune or config.hyperparameters is not None
+    numbers = [key for key in NUMBERS if key == "epochs" or not searched]
+    return {
+        **{key: getattr(config.training, key) for key in numbers},
+        "accept": ",".join(changes.accepted(config.accept)),
+    }
+
+
 def create_pipeline(
-    config: Config, dataset: Dataset, place: Place, *, beam: Sequence[str] = (), train: bool = True
-) -> tfx_pipeline.Pipeline:
+    config: Config, dataset: Dataset, place: Place, *, beam: Sequence[str] = (), train: bool = True,
+    deployed: bool = False,
+) -> tfx_pipeline.Pipeline:  # fmt: skip
     """ExampleGen → StatisticsGen → SchemaGen → ExampleValidator → gate → Trainer → Evaluator → … → Pusher.
 
     Args:
@@ -85,13 +97,20 @@ def create_pipeline(
         place: The runner's folders.
         beam: Options for Beam, such as its runner.
         train: Whether the line goes on behind the gate.
+        deployed: Whether `parameters` are TFX's runtime parameters instead of values.
     """
+    chosen: dict[str, Any] = dict(parameters(config))
+    if deployed:
+        chosen = {
+            key: data_types.RuntimeParameter(key, type(value), default=value) for key, value in chosen.items()
+        }
+    accept = chosen.pop("accept")
     options = {key: getattr(config, key) for key in _DATA_OPTIONS}
     examples = ImageExampleGen(options, dataset, code.fingerprint(*_DATA_CODE)).with_id("ImageExampleGen")
     statistics = StatisticsGen(examples=examples.outputs["examples"], stats_options=statistics_gen.options())
-    components = [examples, statistics, *_validation(config, statistics)]
+    components = [examples, statistics, *_validation(config, statistics, accept)]
     if train:
-        components += _behind_the_gate(config, dataset, place, examples, components[-1])
+        components += _behind_the_gate(config, dataset, place, examples, components[-1], chosen)
     return tfx_pipeline.Pipeline(
         pipeline_name=str(config.name),
         pipeline_root=str(place.root),
@@ -104,7 +123,7 @@ def create_pipeline(
     )
 
 
-def _validation(config: Config, statistics: StatisticsGen) -> list[base_node.BaseNode]:
+def _validation(config: Config, statistics: StatisticsGen, accept: Any) -> list[base_node.BaseNode]:
     """SchemaGen, what the last blessed run had, the validator and the gate."""
     made_by = code.fingerprint(*_VALIDATION_CODE)
     found = statistics.outputs["statistics"]
@@ -120,25 +139,25 @@ def _validation(config: Config, statistics: StatisticsGen) -> list[base_node.Bas
     validator = Validator(
         found, described.outputs["schema"], before.outputs["statistics"], bool(given), made_by
     ).with_id("ExampleValidator")
-    gate = Gate(validator.outputs["anomalies"], ",".join(changes.accepted(config.accept)), made_by)
+    gate = Gate(validator.outputs["anomalies"], accept, made_by)
     return [described, before, validator, gate]
 
 
 def _behind_the_gate(
-    config: Config, dataset: Dataset, place: Place, examples: ImageExampleGen, gate: Gate
-) -> list[base_node.BaseNode]:
+    config: Config, dataset: Dataset, place: Place, examples: ImageExampleGen, gate: Gate,
+    numbers: dict[str, Any],
+) -> list[base_node.BaseNode]:  # fmt: skip
     """Tuner (if asked for), Trainer, the last blessed model, Evaluator, ServingCheck and Pusher."""
     measured = "val" if "val" in parts(config, dataset) else "test"
     tuner = _tuner(config, dataset, place, examples, measured) if config.tune else None
     if tuner is not None:
         tuner.add_upstream_node(gate)
     trainer = Trainer(
-        run_fn="pipeline.trainer.run_fn",
         examples=examples.outputs["examples"],
-        train_args=trainer_pb2.TrainArgs(splits=["train"]),
-        eval_args=trainer_pb2.EvalArgs(splits=[measured]),
+        measured=measured,
         hyperparameters=None if tuner is None else tuner.outputs["best_hyperparameters"],
         custom_config=_trainer_config(config, dataset, place),
+        numbers=numbers,
     )
     trainer.add_upstream_node(gate)
     baseline = Resolver(
