@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -17,7 +18,9 @@ def main(argv: list[str]) -> int:
     """Compile; returns the exit code: 0, or 2 for what cannot be compiled."""
     parser = argparse.ArgumentParser(prog="python kubeflow/compile.py", description=__doc__)
     parser.add_argument("--config", metavar="run.toml", help="what a local run left beside its results")
-    parser.add_argument("--cluster", metavar="FILE.toml", help="keys of [kubeflow], which stand over those of --config")
+    parser.add_argument(
+        "--cluster", metavar="FILE.toml", help="keys of [kubeflow], which stand over those of --config"
+    )
     parser.add_argument("--image", metavar="NAME:TAG", help="of every step; stands over both")
     parser.add_argument("--target", default="kfp", metavar="|".join(TARGETS))
     parser.add_argument("--output", default="pipeline.yaml", metavar="FILE", help="default: pipeline.yaml")
@@ -45,7 +48,9 @@ def compiled(given: argparse.Namespace) -> list[str]:
     if given.target not in TARGETS:
         raise BadInput(str(unknown("--target", given.target, TARGETS)))
     if given.config is None:
-        raise BadInput("--config is missing; name the run.toml of a local run, such as runs/digits-lenet5/run.toml")
+        raise BadInput(
+            "--config is missing; name the run.toml of a local run, such as runs/digits-lenet5/run.toml"
+        )
     output = Path(given.output)
     if not output.parent.is_dir():
         raise BadInput(f"--output {output}: there is no folder {output.parent}")
@@ -57,33 +62,41 @@ def compiled(given: argparse.Namespace) -> list[str]:
     if given.image is not None:
         table = {**table, "image": given.image}
     config, dataset = lines.resolved(Config(**values))
-    first = settings.cluster(table, lines.node_names(config))
-    bundle = lines.bundle(config, dataset, first.root, first.data)
+    cluster = settings.cluster(table, lines.node_names(config))
     if given.target == "vertex":
-        from cluster import vertex
+        return _write_vertex(config, dataset, cluster, output)
+    return _write_kfp(lines.bundle(config, dataset, cluster.root, cluster.data), cluster, output)
 
-        return vertex.write(bundle, first, output)
-    return _write_kfp(bundle, first, output)
+
+def _write_vertex(config: Any, dataset: Any, cluster: Any, output: Path) -> list[str]:
+    from cluster import lines, vertex
+
+    vertex.check(cluster)
+    job = vertex.job(lines.managed(config, dataset, cluster.root, cluster.data), cluster)
+    replace_all({output: json.dumps(job, indent=1, sort_keys=True) + "\n"})
+    below = job["runtimeConfig"]["gcsOutputDirectory"]
+    return [
+        f"{output}: a PipelineJob of {config.name} in {cluster.image}, below {below}",
+        f"next: give {output} to Vertex AI Pipelines, as its PipelineJob's template_path",
+    ]
 
 
 def _write_kfp(bundle: Any, cluster: Any, output: Path) -> list[str]:
-    from cluster import job, spec
+    from cluster import spec
 
-    documents = [spec.pipeline(bundle, cluster), spec.platform(bundle, cluster)]
     beside = output.with_suffix(".ir.json")
-    files = {output: _yaml(documents), beside: bundle.text()}
-    if bundle.config.tune:
-        files[output.with_suffix(".tuner.yaml")] = _yaml(job.manifests(bundle, cluster))
-    replace_all(files)
+    replace_all(
+        {
+            output: _yaml([spec.pipeline(bundle, cluster), spec.platform(bundle, cluster)]),
+            beside: bundle.text(),
+        }
+    )
     return [
         f"{output}: {len(bundle.nodes)} steps of {bundle.config.name} in {cluster.image}",
-        *(f"{file}: {what}" for file, what in (
-            (beside, "TFX's IR, which the first step brings to the volume"),
-            (output.with_suffix(".tuner.yaml"), "the search as a Job of its own: chief and workers"),
-        ) if file in files),
+        f"{beside}: TFX's IR, which the first step brings to the volume",
         f"next: python kubeflow/run_local.py {shlex.quote(str(output))}",
         f"      python kubeflow/submit.py {shlex.quote(str(output))} --host http://localhost:8080",
-    ]  # fmt: skip
+    ]
 
 
 def replace_all(files: dict[Path, str]) -> None:
@@ -112,12 +125,13 @@ def _yaml(documents: list[dict[str, Any]]) -> str:
 
 
 def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """One table over another, tables in them too."""
-    return {
-        **below,
-        **{key: _over(below[key], value) if isinstance(value, dict) and isinstance(below.get(key), dict) else value
-           for key, value in above.items()},
-    }  # fmt: skip
+    """One table over another, and so the tables in them."""
+
+    def either(key: str, value: Any) -> Any:
+        both = isinstance(value, dict) and isinstance(below.get(key), dict)
+        return _over(below[key], value) if both else value
+
+    return {**below, **{key: either(key, value) for key, value in above.items()}}
 
 
 if __name__ == "__main__":

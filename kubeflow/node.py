@@ -1,7 +1,7 @@
-"""Run one TFX node of a compiled line, as a pod does: its driver, cache, executor and publisher, by TFX itself.
+"""Run one TFX node of a compiled line, as a pod does: driver, cache, executor and publisher, by TFX itself.
 
-Exit codes: 0 when the metadata store says that the node is complete or cached, 1 when it failed, 2 for a wrong call
-or a store that cannot be reached. A pod that is started again with the same run id goes on.
+Exit codes: 0 when the metadata store says that the node is complete or cached, 1 when it failed, 2 for a
+wrong call or a store that cannot be reached. A pod that is started again with the same run id goes on.
 """
 
 from __future__ import annotations
@@ -26,15 +26,29 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python kubeflow/node.py", description=__doc__.splitlines()[0])
     parser.add_argument("--node", required=True, help="TFX's name of it, such as Trainer")
     parser.add_argument("--root", required=True, metavar="FOLDER", help="folder that all steps share")
-    parser.add_argument("--ir", required=True, metavar="FILE", help="what compile.py made, below the root or from /")
-    parser.add_argument("--ir-text", default="", metavar="TEXT", help="its content, packed, where it may be missing")
-    parser.add_argument("--mlmd", required=True, metavar="ADDRESS", help="sqlite:FILE, mysql://USER@HOST/DB, grpc://HOST")
+    parser.add_argument(
+        "--ir", required=True, metavar="FILE", help="what compile.py made, below the root or from /"
+    )
+    parser.add_argument(
+        "--ir-text", default="", metavar="TEXT", help="its content, packed, where it may be missing"
+    )
+    parser.add_argument(
+        "--mlmd", required=True, metavar="ADDRESS", help="sqlite:FILE, mysql://USER@HOST/DB, grpc://HOST"
+    )
     parser.add_argument("--run-id", default="", help="the same for all steps of a run, and for a retried one")
     parser.add_argument("--job", default="", help="the run id where none is chosen; KFP's own")
-    parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="chosen for this run")
-    parser.add_argument("--patience", type=float, default=60, metavar="SECONDS", help="until the store must answer")
+    parser.add_argument(
+        "--param", action="append", default=[], metavar="NAME=VALUE", help="chosen for this run"
+    )
+    parser.add_argument(
+        "--patience", type=float, default=60, metavar="SECONDS", help="until the store must answer"
+    )
     parser.add_argument("--executor-input", default="{}", metavar="JSON", help="KFP's {{$}}")
-    for name, what in (("summary", "Markdown"), ("report", "HTML"), ("model-uri", "the pushed model's place")):
+    for name, what in (
+        ("summary", "Markdown"),
+        ("report", "HTML"),
+        ("model-uri", "the pushed model's place"),
+    ):
         parser.add_argument(f"--{name}", default="", metavar="FILE", help=f"where to write {what}")
     return parser.parse_args(argv)
 
@@ -136,7 +150,9 @@ def _tell(
     detail = last[0]["detail"] if last and given.node in STEPS and not failed else failed
     facts = {"run": run_id, "state": ran.state, "seconds": f"{seconds:.1f}", **ran.made}
     told.put(given.summary, told.summary(given.node, detail, facts))
-    result = told.result_of(bundle, events, run_id, ran.seconds, failed, STEPS.get(given.node, given.node), code)
+    result = told.result_of(
+        bundle, events, run_id, ran.seconds, failed, STEPS.get(given.node, given.node), code
+    )
     told.executor_output(given.executor_input, told.metrics(given.node, result))
     if given.node == list(bundle.nodes)[-1] or failed:
         page = told.keep(bundle, ran.folder, result, folder)

@@ -13,6 +13,7 @@ from tfx.components.evaluator.component import Evaluator
 from tfx.dsl.compiler import compiler
 from tfx.dsl.components.base import base_node
 from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
 from tfx.orchestration import data_types, metadata
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.proto import pusher_pb2, trainer_pb2, tuner_pb2
@@ -87,7 +88,7 @@ def parameters(config: Config) -> dict[str, int | float | str]:
 
 def create_pipeline(
     config: Config, dataset: Dataset, place: Place, *, beam: Sequence[str] = (), train: bool = True,
-    deployed: bool = False,
+    deployed: bool = False, managed: bool = False,
 ) -> tfx_pipeline.Pipeline:  # fmt: skip
     """ExampleGen → StatisticsGen → SchemaGen → ExampleValidator → gate → Trainer → Evaluator → … → Pusher.
 
@@ -98,6 +99,8 @@ def create_pipeline(
         beam: Options for Beam, such as its runner.
         train: Whether the line goes on behind the gate.
         deployed: Whether `parameters` are TFX's runtime parameters instead of values.
+        managed: Whether it is for Vertex AI, whose resolvers know the latest blessed model and nothing else;
+            the data is compared with no earlier run's then.
     """
     chosen: dict[str, Any] = dict(parameters(config))
     if deployed:
@@ -108,9 +111,9 @@ def create_pipeline(
     options = {key: getattr(config, key) for key in _DATA_OPTIONS}
     examples = ImageExampleGen(options, dataset, code.fingerprint(*_DATA_CODE)).with_id("ImageExampleGen")
     statistics = StatisticsGen(examples=examples.outputs["examples"], stats_options=statistics_gen.options())
-    components = [examples, statistics, *_validation(config, statistics, accept)]
+    components = [examples, statistics, *_validation(config, statistics, accept, managed)]
     if train:
-        components += _behind_the_gate(config, dataset, place, examples, components[-1], chosen)
+        components += _behind_the_gate(config, dataset, place, examples, components[-1], chosen, managed)
     return tfx_pipeline.Pipeline(
         pipeline_name=str(config.name),
         pipeline_root=str(place.root),
@@ -123,29 +126,32 @@ def create_pipeline(
     )
 
 
-def _validation(config: Config, statistics: StatisticsGen, accept: Any) -> list[base_node.BaseNode]:
+def _validation(
+    config: Config, statistics: StatisticsGen, accept: Any, managed: bool
+) -> list[base_node.BaseNode]:
     """SchemaGen, what the last blessed run had, the validator and the gate."""
     made_by = code.fingerprint(*_VALIDATION_CODE)
     found = statistics.outputs["statistics"]
     given = "" if config.schema is None else schema.load(Path(config.schema))
     described = SchemaGen(found, given, made_by)
-    before = Resolver(
+    before = None if managed else Resolver(
         strategy_class=LastBlessedStatistics,
         current=found,
         model=types.Channel(type=standard_artifacts.Model),
         model_blessing=types.Channel(type=standard_artifacts.ModelBlessing),
         statistics=types.Channel(type=standard_artifacts.ExampleStatistics),
-    ).with_id("BaselineStatistics")
+    ).with_id("BaselineStatistics")  # fmt: skip
     validator = Validator(
-        found, described.outputs["schema"], before.outputs["statistics"], bool(given), made_by
-    ).with_id("ExampleValidator")
+        found, described.outputs["schema"], None if before is None else before.outputs["statistics"],
+        bool(given), made_by,
+    ).with_id("ExampleValidator")  # fmt: skip
     gate = Gate(validator.outputs["anomalies"], accept, made_by)
-    return [described, before, validator, gate]
+    return [described, *([] if before is None else [before]), validator, gate]
 
 
 def _behind_the_gate(
     config: Config, dataset: Dataset, place: Place, examples: ImageExampleGen, gate: Gate,
-    numbers: dict[str, Any],
+    numbers: dict[str, Any], managed: bool,
 ) -> list[base_node.BaseNode]:  # fmt: skip
     """Tuner (if asked for), Trainer, the last blessed model, Evaluator, ServingCheck and Pusher."""
     measured = "val" if "val" in parts(config, dataset) else "test"
@@ -161,11 +167,11 @@ def _behind_the_gate(
     )
     trainer.add_upstream_node(gate)
     baseline = Resolver(
-        strategy_class=LastBlessedOther,
-        current=trainer.outputs["model"],
+        **({"strategy_class": LatestBlessedModelStrategy} if managed
+           else {"strategy_class": LastBlessedOther, "current": trainer.outputs["model"]}),
         model=types.Channel(type=standard_artifacts.Model),
         model_blessing=types.Channel(type=standard_artifacts.ModelBlessing),
-    ).with_id("Baseline")
+    ).with_id("Baseline")  # fmt: skip
     evaluator = Evaluator(
         examples=examples.outputs["examples"],
         example_splits=["test"],

@@ -18,9 +18,12 @@ _CPU = re.compile(r"\d+(\.\d+)?|\d+m")
 _MEMORY = re.compile(r"\d+(\.\d+)?([KMGTP]i?)?")
 _TIME = re.compile(r"(\d+)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+# Registry and folders, name, and then a tag, a digest or both.
+_IMAGE = re.compile(r"([\w.-]+(:\d+)?/)?([\w.-]+/)*[\w.-]+(:\w[\w.-]{0,127}|(:[\w.-]+)?@sha256:[0-9a-f]{64})")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _UNITS = {"": 1, **{f"{unit}{i}": (1024 if i else 1000) ** (power + 1)
                     for power, unit in enumerate("KMGTP") for i in ("", "i")}}  # fmt: skip
+_POLICIES = ("Always", "Never", "IfNotPresent")
 _TOLERATION = ("key", "operator", "value", "effect", "seconds")
 
 
@@ -134,7 +137,9 @@ def cluster(given: Mapping[str, Any], names: Iterable[str]) -> Cluster:
         if name not in names:
             raise BadInput(f"[kubeflow.nodes]: {unknown('node', name, names)}")
     found = {
-        name: _node(name, {**_DEFAULTS.get(name, {}), **tables["every_node"], **tables["nodes"].get(name, {})})
+        name: _node(
+            name, {**_DEFAULTS.get(name, {}), **tables["every_node"], **tables["nodes"].get(name, {})}
+        )
         for name in names
     }
     made = Cluster(**plain, nodes=found)
@@ -154,10 +159,8 @@ def _node(name: str, values: Mapping[str, Any]) -> Node:
             continue
         if not isinstance(value, kinds[key]) or isinstance(value, bool):
             raise BadInput(f"{where} {key} must be {_WORDS[kinds[key]]}, not {value!r}")
-    node = Node(**{
-        key: str(value) if key in ("cpu", "memory") else tuple(value) if key == "tolerations" else value
-        for key, value in values.items()
-    })  # fmt: skip
+    made: dict[str, Any] = {**values, "tolerations": tuple(values.get("tolerations", ()))}
+    node = Node(**{key: str(value) if key in ("cpu", "memory") else value for key, value in made.items()})
     for key, pattern, example in (
         ("cpu", _CPU, "2 or 500m"), ("memory", _MEMORY, "4Gi"), ("shm", _MEMORY, "1Gi"),
         ("backoff", _TIME, "30s"), ("timeout", _TIME, "2h"),
@@ -169,9 +172,7 @@ def _node(name: str, values: Mapping[str, Any]) -> Node:
         if getattr(node, key) < 0:
             raise BadInput(f"{where} {key} must be at least 0, not {getattr(node, key)}")
     if node.gpu and name not in GPU_NODES:
-        raise BadInput(
-            f"{where} gpu = {node.gpu}: this step cannot use a GPU; {' and '.join(GPU_NODES)} can"
-        )
+        raise BadInput(f"{where} gpu = {node.gpu}: this step cannot use a GPU; {' and '.join(GPU_NODES)} can")
     for one in node.tolerations:
         strange = [key for key in one if key not in _TOLERATION] if isinstance(one, Mapping) else [one]
         if strange:
@@ -185,16 +186,15 @@ _WORDS = {str: "text", int: "a whole number", dict: "a table", list: "a list of 
 
 
 def _check(made: Cluster) -> None:
-    tag = made.image.rpartition("/")[2]
-    if not re.fullmatch(r"[^\s:@]+(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?", tag) or tag.isalnum() or not (
-        ":" in tag or "@" in tag
-    ):
-        raise BadInput(f"[kubeflow] image {made.image!r} has no tag; name one, such as {made.image or 'keras-cnns'}:1.0")
+    if not _IMAGE.fullmatch(made.image):
+        raise BadInput(
+            f"[kubeflow] image must be a name with a tag, such as keras-cnns:1.0, not {made.image!r}"
+        )
     for key in ("pvc", "mlmd_secret", "image_pull_secret", "queue"):
         value = getattr(made, key)
         if (value or key == "pvc") and not (_NAME.fullmatch(value) and len(value) <= 253):
             raise BadInput(
-                f"[kubeflow] {key} must be a name of Kubernetes (small letters, digits, - and .), not {value!r}"
+                f"[kubeflow] {key} must be a name of Kubernetes (small letters, digits, - .), not {value!r}"
             )
     for key in ("root", "data"):
         value = getattr(made, key)
@@ -202,10 +202,8 @@ def _check(made: Cluster) -> None:
             raise BadInput(f"[kubeflow] {key} must be a path from / on, without spaces, not {value!r}")
     if not made.root.strip("/"):
         raise BadInput(f"[kubeflow] root must be a folder below /, not {made.root!r}")
-    if made.image_pull_policy not in ("", "Always", "Never", "IfNotPresent"):
-        raise BadInput(
-            f"[kubeflow] {unknown('image_pull_policy', made.image_pull_policy, ['Always', 'Never', 'IfNotPresent'])}"
-        )
+    if made.image_pull_policy not in ("", *_POLICIES):
+        raise BadInput(f"[kubeflow] {unknown('image_pull_policy', made.image_pull_policy, _POLICIES)}")
     from cluster import store
 
     store.parse(made.mlmd, made.root, password="")
@@ -225,4 +223,4 @@ def cores(text: str) -> float:
 def gigabytes(text: str) -> float:
     """Of "4Gi", "500M", in 10⁹ bytes, as KFP counts; 0 of nothing."""
     number = text.rstrip("KMGTPi")
-    return float(number or 0) * _UNITS[text[len(number):]] / 1e9
+    return float(number or 0) * _UNITS[text[len(number) :]] / 1e9

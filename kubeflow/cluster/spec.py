@@ -1,4 +1,4 @@
-"""A compiled line as a KFP pipeline: one container task for each of TFX's nodes, and what Kubernetes gives its pod."""
+"""A compiled line as a KFP pipeline: a container task for each of TFX's nodes, and what its pod gets."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def pipeline(bundle: Bundle, cluster: Cluster) -> dict[str, Any]:
         "root": {
             "inputDefinitions": {"parameters": inputs},
             "dag": {"tasks": {
-                task_name(name): _task(name, before, cluster.nodes[name], inputs) for name, before in nodes.items()
+                task_name(name): _task(name, before, cluster.nodes[name], inputs)
+                for name, before in nodes.items()
             }},
         },
     }  # fmt: skip
@@ -71,7 +72,10 @@ def _inputs(bundle: Bundle, cluster: Cluster) -> dict[str, Any]:
     """The pipeline's inputs: the line's parameters, and where it runs."""
     told = {
         "root": (cluster.root, "folder on the volume that all steps share"),
-        "mlmd": (cluster.mlmd, "metadata store: sqlite:FILE, mysql://USER@HOST:PORT/DATABASE or grpc://HOST:PORT"),
+        "mlmd": (
+            cluster.mlmd,
+            "metadata store: sqlite:FILE, mysql://USER@HOST:PORT/DATABASE or grpc://HOST:PORT",
+        ),
         "run_id": ("", "take up the run with this id; empty for a new one"),
         "accept": ("", "changes of the data to let through the gate, with commas between them"),
         "epochs": (0, "passes over the training images"),
@@ -171,13 +175,15 @@ def _task(name: str, before: list[str], node: Node, inputs: dict[str, Any]) -> d
 
 
 def platform(bundle: Bundle, cluster: Cluster) -> dict[str, Any]:
-    """The second document of the file: what Kubernetes gives each pod, in the form of kfp-kubernetes' proto."""
+    """The file's second document: what Kubernetes gives each pod, in the form of kfp-kubernetes' proto."""
     executors = {f"exec-{task_name(name)}": _pod(cluster, cluster.nodes[name]) for name in bundle.nodes}
     return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}
 
 
 def _pod(cluster: Cluster, node: Node) -> dict[str, Any]:
-    pod: dict[str, Any] = {"pvcMount": [{"mountPath": cluster.root, **_both("constant", "pvcName", cluster.pvc)}]}
+    pod: dict[str, Any] = {
+        "pvcMount": [{"mountPath": cluster.root, **_both("constant", "pvcName", cluster.pvc)}]
+    }
     if cluster.mlmd_secret and cluster.mlmd.startswith("mysql:"):
         pod["secretAsEnv"] = [{
             **_both("secretName", "secretName", cluster.mlmd_secret),

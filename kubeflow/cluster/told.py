@@ -99,7 +99,8 @@ def result_of(
     whole = local.complete(found, code, bundle.config, bundle.dataset, screen)
     started = datetime.fromtimestamp(time.time() - seconds, timezone.utc).isoformat(timespec="seconds")
     whole |= {
-        "started": started, "seconds": round(seconds, 1), "command": f"Kubeflow Pipelines, run {run}", "next": "",
+        "started": started, "seconds": round(seconds, 1), "next": "",
+        "command": f"Kubeflow Pipelines, run {run}",
     }  # fmt: skip
     whole["sentence"] = whole["sentence"].format(seconds=f"{seconds:.0f} s")
     return whole
