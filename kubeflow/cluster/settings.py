@@ -160,7 +160,8 @@ def _node(name: str, values: Mapping[str, Any]) -> Node:
         if not isinstance(value, kinds[key]) or isinstance(value, bool):
             raise BadInput(f"{where} {key} must be {_WORDS[kinds[key]]}, not {value!r}")
     made: dict[str, Any] = {**values, "tolerations": tuple(values.get("tolerations", ()))}
-    node = Node(**{key: str(value) if key in ("cpu", "memory") else value for key, value in made.items()})
+    made |= {key: str(made[key]) for key in ("cpu", "memory") if key in made}
+    node = Node(**made)
     for key, pattern, example in (
         ("cpu", _CPU, "2 or 500m"), ("memory", _MEMORY, "4Gi"), ("shm", _MEMORY, "1Gi"),
         ("backoff", _TIME, "30s"), ("timeout", _TIME, "2h"),
