@@ -1,4 +1,4 @@
-"""What manifests owe each other and the project: names that exist, selectors that match, pods that are held in."""
+"""What manifests owe each other: names that exist, selectors that match, pods that are held in."""
 
 from __future__ import annotations
 
@@ -76,15 +76,18 @@ def _deployment(spec: Manifest, where: str) -> Iterator[str]:
     for container in spec["template"]["spec"]["containers"]:
         ports = {port["name"] for port in container.get("ports", [])}
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            here = f"{where} {container['name']}"
             if probe not in container:
-                yield f"{where} {container['name']}: has no {probe}"
+                yield f"{here}: has no {probe}"
                 continue
             action = container[probe].get("tcpSocket") or container[probe].get("httpGet") or {}
             if "port" in action and action["port"] not in ports:
-                yield f"{where} {container['name']}: {probe} asks port {action['port']}, none of {sorted(ports)}"
+                yield f"{here}: {probe} asks port {action['port']}, none of {sorted(ports)}"
 
 
-def _binding(binding: Manifest, named: list[tuple[str, str]], accounts: set[str], where: str) -> Iterator[str]:
+def _binding(
+    binding: Manifest, named: list[tuple[str, str]], accounts: set[str], where: str
+) -> Iterator[str]:
     role = binding["roleRef"]
     if (role["kind"], role["name"]) not in named:
         yield f"{where}: {role['kind']}/{role['name']} is not there"
@@ -102,7 +105,8 @@ def _pod(spec: Manifest, where: str) -> Iterator[str]:
     for key in ("hostNetwork", "hostPID", "hostIPC"):
         if spec.get(key):
             yield f"{where}: {key}"
-    yield from (f"{where}: volume {each['name']} is a hostPath" for each in spec["volumes"] if "hostPath" in each)
+    if any("hostPath" in volume for volume in spec["volumes"]):
+        yield f"{where}: hostPath"
 
 
 def _container(container: Manifest, spec: Manifest, where: str) -> Iterator[str]:

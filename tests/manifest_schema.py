@@ -1,4 +1,4 @@
-"""Manifests read strictly, by the typed models of Kubernetes' Python client: what an API server would refuse."""
+"""Manifests read strictly, by the typed models of Kubernetes' Python client."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _IMAGE = r"[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*:(?!latest$)[A-Za-z0-9_][A-Za-z0
 _ABSOLUTE = r"/[^:]*"
 _VERBS = "create|delete|deletecollection|get|list|patch|update|watch"
 
-# What the models' types leave open, by model and field as YAML spells it. A list's or a map's every value is held to it.
+# What the models' types leave open, by model and field; every value of a list or a map is held to it.
 _PATTERNS = {
     ("V1ObjectMeta", "name"): _SUBDOMAIN,
     ("V1ObjectMeta", "labels"): _LABEL_VALUE,
@@ -67,7 +67,7 @@ def load(*paths: Path) -> list[dict[str, Any]]:
 
 
 def problems(manifest: dict[str, Any]) -> list[str]:
-    """What is wrong with one object: unknown or missing fields, types, enumerations, formats; [] where nothing is."""
+    """What is wrong with one object: fields that are unknown or missing, types, enumerations, formats."""
     kind, version = str(manifest.get("kind")), str(manifest.get("apiVersion"))
     name = manifest.get("metadata", {}).get("name")
     where = f"{kind}/{name}"

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kube_play import Podman, has_image, podman, until, why_not
 from manifest_schema import load
-from podman import Podman, has_image, podman, until, why_not
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "kubeflow" / "manifests"
@@ -32,8 +32,8 @@ import os, sys
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 config = pb.ConnectionConfig()
-config.mysql.host, config.mysql.port, config.mysql.user, config.mysql.database = sys.argv[1], 3306, "mlmd", "mlmd"
-config.mysql.password = os.environ["MLMD_PASSWORD"]
+config.mysql.host, config.mysql.port, config.mysql.database = sys.argv[1], 3306, "mlmd"
+config.mysql.user, config.mysql.password = "mlmd", os.environ["MLMD_PASSWORD"]
 store = metadata_store.MetadataStore(config)
 for uri in sys.argv[2:]:
     kind = store.put_artifact_type(pb.ArtifactType(name="Model"))
@@ -77,11 +77,11 @@ def ready(machine: Podman) -> bool:
 
 @pytest.fixture(scope="module")
 def store(machine: Podman) -> Podman:
-    """The store's Deployment: MariaDB's own image where the machine has it, else one like it of Debian's MariaDB."""
+    """The store's Deployment, on MariaDB's own image where the machine has it, else on Debian's MariaDB."""
     image = load(STORE)[-1]["spec"]["template"]["spec"]["containers"][0]["image"]
     if not has_image(image):
         if not has_image(BASE_IMAGE):
-            pytest.skip(f"neither {image} nor {BASE_IMAGE} is on this machine; sh scripts/build-image makes the latter")
+            pytest.skip(f"neither {image} nor {BASE_IMAGE} is here; sh scripts/build-image makes the latter")
         built = machine.run(
             "build", "--isolation", "chroot", "--network", "host", "--pull=never", "-t", image,
             ROOT / "tests" / "store_image", check=False,
@@ -93,7 +93,9 @@ def store(machine: Podman) -> Podman:
     return machine
 
 
-def mlmd(machine: Podman, *uris: str, password: str = PASSWORDS["password"]) -> subprocess.CompletedProcess[str]:
+def mlmd(
+    machine: Podman, *uris: str, password: str = PASSWORDS["password"]
+) -> subprocess.CompletedProcess[str]:
     """ML Metadata of this environment speaks to the store, and writes artifacts."""
     command = machine.here(sys.executable, "-W", "ignore", "-c", MLMD, machine.address(STORE_POD), *uris)
     environment = {"MLMD_PASSWORD": password, "PATH": "/usr/bin:/bin"}
@@ -184,10 +186,11 @@ def test_a_step_is_held_in(step, tmp_path):
 
 
 def test_a_step_writes_to_the_store(store, step, tmp_path):
-    done = play_step(step, tmp_path, "python", "-c", MLMD, store.address(STORE_POD), "/mnt/keras-cnns/from/a/step")
+    uri = "/mnt/keras-cnns/from/a/step"
+    done = play_step(step, tmp_path, "python", "-c", MLMD, store.address(STORE_POD), uri)
     assert done.returncode == 0, done.stderr
-    assert "/mnt/keras-cnns/from/a/step" in done.stdout.split()
-    assert "/mnt/keras-cnns/from/a/step" in mlmd(store).stdout.split()
+    assert uri in done.stdout.split()
+    assert uri in mlmd(store).stdout.split()
 
 
 def test_the_steps_own_command_runs(step, tmp_path):
@@ -199,3 +202,15 @@ def test_the_steps_own_command_runs(step, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "usage: " in done.stdout
     assert step.inspect(STEP_BOX)["Config"]["Cmd"] == ["--help"]
+
+
+def test_data_is_copied_to_the_volume(step):
+    step.run("kube", "play", FOLDER / "data.yaml")
+    # `kubectl cp` pipes one tar into another, which runs in the pod.
+    copy = "mkdir -p /mnt/keras-cnns/data && tar cf - -C /etc hostname | tar xmf - -C /mnt/keras-cnns/data"
+    step.run("exec", "keras-cnns-data-data", "sh", "-c", copy)
+    volume = json.loads(step.run("volume", "inspect", "keras-cnns").stdout)[0]["Mountpoint"]
+    copied = Path(volume, "data", "hostname")
+    assert copied.read_text().strip() == "keras-cnns-data"
+    assert copied.stat().st_uid == 1000
+    step.run("kube", "down", FOLDER / "data.yaml")

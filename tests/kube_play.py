@@ -1,4 +1,4 @@
-"""Podman with a store, secrets and a network of its own, so that `kube play` meets nothing of the machine's."""
+"""Podman with a store, secrets and a network of its own: `podman kube play` meets nothing else."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Podman:
         return done
 
     def secret(self, name: str, values: Mapping[str, str]) -> None:
-        """Make a Secret. Podman 4.3 stores one of `kube play` as YAML, and then cannot read it as the JSON it expects."""
+        """Make a Secret in the form that pods read; podman 4.3 stores those of `kube play` in another."""
         file = self.folder / "secret.json"
         encoded = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
         file.write_text(json.dumps(encoded), encoding="utf-8")
@@ -85,7 +85,8 @@ def images() -> str:
 
 def why_not() -> str | None:
     """What this machine lacks for containers, or None."""
-    missing = [name for name in ("podman", "runc", "nsenter", "unshare", "iptables") if not shutil.which(name)]
+    needed = ("podman", "runc", "nsenter", "unshare", "iptables")
+    missing = [name for name in needed if not shutil.which(name)]
     if missing:
         return f"not installed: {', '.join(missing)}"
     return None if os.geteuid() == 0 else "containers are started as root here"
@@ -104,8 +105,8 @@ def podman(folder: Path) -> Iterator[Podman]:
     with subprocess.Popen(["unshare", "--net", "sleep", "infinity"]) as holder:
         made = Podman(folder, holder.pid)
         try:
-            own = os.readlink("/proc/self/ns/net")
-            until(lambda: os.readlink(f"/proc/{holder.pid}/ns/net") != own, 10)
+            own, its = (Path(f"/proc/{process}/ns/net") for process in ("self", holder.pid))
+            until(lambda: its.readlink() != own.readlink(), 10)
             subprocess.run(made.here("ip", "link", "set", "lo", "up"), check=True)
             yield made
         finally:
