@@ -238,7 +238,7 @@ def test_the_secret_is_made_from_a_file(tmp_path):
 
 def test_the_readme_names_what_is_there():
     text = (ROOT / "kubeflow" / "README.md").read_text(encoding="utf-8")
-    paths = set(re.findall(r"kubeflow/manifests[-/\w.]*[-/\w]", text))
+    paths = set(re.findall(r"kubeflow/manifests(?:/[-\w.]*\w)*", text))
     assert {"kubeflow/manifests", "kubeflow/manifests/data.yaml", "kubeflow/manifests/step.yaml"} <= paths
     assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
     for key in SECRETS["keras-cnns-mlmd"]:
