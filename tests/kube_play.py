@@ -85,7 +85,7 @@ def images() -> str:
 
 def why_not() -> str | None:
     """What this machine lacks for containers, or None."""
-    needed = ("podman", "runc", "nsenter", "unshare", "iptables")
+    needed = ("podman", "runc", "nsenter", "unshare", "ip", "iptables")
     missing = [name for name in needed if not shutil.which(name)]
     if missing:
         return f"not installed: {', '.join(missing)}"

@@ -142,6 +142,19 @@ def test_serving_follows_what_a_push_writes():
     assert container["readinessProbe"]["httpGet"]["path"] == "/v1/models/digits-lenet5"
 
 
+def test_serving_waits_for_the_first_push(tmp_path):
+    serving = named(load(*BASE), "Deployment", "keras-cnns-serving")["spec"]["template"]["spec"]
+    *shell, script = serving["initContainers"][0]["command"]
+    script = script.replace("/mnt/keras-cnns", str(tmp_path)).replace("sleep 10", "sleep 0.1")
+    with subprocess.Popen([*shell, script], stdout=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stdout is not None
+        assert "waiting for the first pushed model" in waiting.stdout.readline()
+        assert waiting.poll() is None
+        (tmp_path / "models").mkdir()
+        (tmp_path / "models" / pushed.SERVING).touch()
+        assert waiting.wait(10) == 0
+
+
 def test_a_step_has_what_the_compiled_pipeline_gives_it():
     [step] = load(FOLDER / "step.yaml")
     [container] = step["spec"]["containers"]
