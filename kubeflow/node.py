@@ -89,6 +89,8 @@ def run(given: argparse.Namespace) -> int:
     bundle = bundles.read(file, root, chosen)
     if given.node not in bundle.nodes:
         raise BadInput(f"--node: {unknown('node', given.node, list(bundle.nodes))}")
+    if given.node == "ImageExampleGen":
+        bundle = bundles.looked_again(bundle)
     store = stores.parse(given.mlmd, root)
     stores.reach(store, given.patience)
     if store.scheme == "sqlite":

@@ -249,7 +249,6 @@ def _trainer_config(config: Config, dataset: Dataset, place: Place) -> dict:
         "warm_start": warm.digest(config.warm_start),
         "checkpoints": str(place.checkpoints),
         "tensorboard": str(place.root.parent / "tensorboard"),
-        "versions": code.versions(),
         "code": code.fingerprint(
             "keras_cnns", "tuning/families.py", "tuning/spaces.py", "pipeline/tuned.py", "pipeline/worker.py",
             "pipeline/trainer.py",

@@ -118,6 +118,33 @@ def read(file: Path, root: str, chosen: Mapping[str, str]) -> Bundle:
     return Bundle(held["ir"], config, Dataset.from_json(held["dataset"]), root, values)
 
 
+def looked_again(bundle: Bundle) -> Bundle:
+    """The line with its data as it is now: a cached step must not stand for data that has changed since.
+
+    Raises:
+        BadInput: There is no such data, or it has other classes, which the compiled line does not know.
+    """
+    from pipeline import run as local
+
+    now, then = local.inspect(bundle.config), bundle.dataset
+    for what in ("classes", "channels", "splits"):
+        if getattr(now, what) != getattr(then, what):
+            raise BadInput(
+                f"--data {bundle.config.data}: its {what} were {_words(getattr(then, what))} when the line was "
+                f"compiled and are {_words(getattr(now, what))}; compile it anew"
+            )
+    ir = json.loads(json.dumps(bundle.ir))
+    for one in ir["nodes"]:
+        given = one["pipelineNode"].get("parameters", {}).get("parameters", {})
+        if one["pipelineNode"]["nodeInfo"]["id"] == "ImageExampleGen":
+            given["dataset"]["fieldValue"]["stringValue"] = json.dumps(dataclasses.asdict(now), sort_keys=True)
+    return dataclasses.replace(bundle, ir=ir, dataset=now)
+
+
+def _words(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 def _typed(defaults: Mapping[str, Any], chosen: Mapping[str, str]) -> dict[str, Any]:
     values = dict(defaults)
     for name, text in chosen.items():
