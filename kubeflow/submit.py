@@ -1,0 +1,222 @@
+"""`python kubeflow/submit.py pipeline.yaml`: start a compiled pipeline on a cluster and watch it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cluster import schedule
+from cluster.package import Package, arguments, read
+
+from tuning import terminal
+from tuning.errors import BadInput, printable
+
+DESCRIPTION = """\
+Sends a compiled pipeline to a Kubeflow Pipelines API server, starts a run of it, links the run at once and
+shows each task's changes until the run ends. What is on the server already is not sent again. Credentials
+come from the environment alone: KFP_TOKEN (a bearer token) or KFP_COOKIE (as the browser sends it); inside a
+cluster the service account's token is found. They are never printed."""
+EPILOG = """\
+exit codes: 0 succeeded, or started with --no-wait, --every or --interval; 1 the run failed, was cancelled or
+skipped, or --timeout is over; 2 bad input, or a server that cannot be reached or refuses; 130 Ctrl-C. Neither
+--timeout nor Ctrl-C ends the run itself."""
+
+
+def main(typed: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 done, 1 failed or not ended, 2 bad input, 130 Ctrl-C."""
+    return terminal.execute(_parser(), typed)
+
+
+def _parser() -> terminal.Parser:
+    parser = terminal.Parser(
+        prog="python kubeflow/submit.py", allow_abbrev=False, description=DESCRIPTION, epilog=EPILOG
+    )
+    parser.add_argument("pipeline", nargs="?", type=Path, help="what compile.py --target kfp wrote")
+    parser.add_argument("--watch", metavar="RUN_ID", help="take up watching a run instead")
+    parser.add_argument("--host", metavar="URL", help="the server (default: KFP_HOST)")
+    parser.add_argument(
+        "--namespace", metavar="NS", help="the profile's namespace, on a server with many users"
+    )
+    parser.add_argument("--experiment", metavar="NAME", help="made where there is none (default: keras-cnns)")
+    parser.add_argument("--name", help="the pipeline's name on the server (default: the file's own)")
+    parser.add_argument("--run-name", metavar="NAME", help="default: the pipeline's name and the time")
+    parser.add_argument("--param", metavar="NAME=VALUE", action="append", default=[], help="may be repeated")
+    parser.add_argument("--no-wait", action="store_true", help="do not watch the run")
+    parser.add_argument("--timeout", metavar="2h", help="stop watching after this time; the run goes on")
+    parser.add_argument("--every", metavar="CRON", help="start it again and again, such as '0 3 * * *'")
+    parser.add_argument("--interval", metavar="6h", help="start it again and again, this long apart")
+    parser.add_argument("--json", action="store_true", help="the outcome as JSON; all else goes to stderr")
+    parser.set_defaults(execute=_execute)
+    return parser
+
+
+def _execute(given: argparse.Namespace) -> int:
+    _check(given)
+    limit = None if given.timeout is None else schedule.seconds("--timeout", given.timeout)
+    again = _again(given)
+    package = None if given.watch else read(given.pipeline)
+    values = arguments(package.inputs, given.param) if package else {}
+    from cluster import client  # after what was typed is checked, which must cost nothing
+
+    host, known = client.address(given.host, os.environ), client.credentials(os.environ)
+    say = _say(given.json)
+    with terminal.interruptible():
+        server = client.connect(host, known, os.environ)
+        if package is None:
+            return _follow(given, server, given.watch, limit, say, {})
+        return _submit(given, server, package, values, again, limit, say)
+
+
+def _submit(
+    given: argparse.Namespace,
+    server: Any,
+    package: Package,
+    values: dict[str, Any],
+    again: dict[str, Any] | None,
+    limit: int | None,
+    say: Callable[[str], None],
+) -> int:
+    from cluster.submission import Order, namespace_for, start, upload
+
+    name = given.name or package.name
+    namespace = namespace_for(server, given.namespace)
+    uploaded = upload(server, package, name, namespace)
+    say(f"pipeline  {name}, version {package.version}{'' if uploaded.new else ', which was there already'}")
+    run_name = given.run_name or f"{name} {datetime.now():%Y-%m-%d %H:%M:%S}"
+    order = Order(given.experiment or "keras-cnns", namespace, run_name, values)
+    identifier = start(server, uploaded, order, again)
+    record = {
+        "pipeline": name,
+        "pipeline_id": uploaded.pipeline_id,
+        "version": package.version,
+        "version_id": uploaded.version_id,
+        "uploaded": uploaded.new,
+        "experiment": order.experiment,
+        "run_name": run_name,
+    }
+    if again is None:
+        return _follow(given, server, identifier, limit, say, record)
+    link = server.link("recurringrun", identifier)
+    how = f"at {again['cron_expression']}" if "cron_expression" in again else f"every {given.interval}"
+    say(
+        f"scheduled {run_name}, {how} (second, minute, hour, …)"
+        if given.every
+        else f"scheduled {run_name}, {how}"
+    )
+    say(f"link      {link}")
+    return _end(given, terminal.OK, "scheduled", record | {"recurring_run_id": identifier, "link": link})
+
+
+def _follow(
+    given: argparse.Namespace,
+    server: Any,
+    run_id: str,
+    limit: int | None,
+    say: Callable[[str], None],
+    record: dict[str, Any],
+) -> int:
+    from cluster.refusals import ServerError
+    from cluster.watching import watch
+
+    link = server.link("runs", run_id)
+    command = f"{terminal.python()} {terminal.shown(Path(__file__))} --watch {shlex.quote(run_id)}"
+    later = f"watch it with: {command}{f' --host {shlex.quote(given.host)}' if given.host else ''}"
+    record = record | {"run_id": run_id, "link": link}
+    say(f"run       {run_id}")
+    say(f"link      {link}")
+    if given.no_wait:
+        say(f"it runs; {later}")
+        return _end(given, terminal.OK, "started", record)
+    try:
+        seen = watch(server, run_id, say, limit)
+    except KeyboardInterrupt:
+        _tell(f"interrupted; the run goes on: {later}")
+        return _end(given, terminal.INTERRUPTED, "interrupted", record)
+    except ServerError as error:
+        if error.status == 404:
+            raise BadInput(f"--watch={run_id!r}: {server.host} has no such run ({error})") from None
+        raise BadInput(f"{error} The run itself goes on; {later}") from None
+    record |= {"state": seen.state, "tasks": seen.tasks, "failed": seen.culprits, "error": seen.error}
+    record["seconds"] = round(seen.seconds, 1)
+    if not seen.ended:
+        _tell(f"still {seen.state} after {given.timeout}; the run goes on: {later}")
+        return _end(given, terminal.FAILED, "timeout", record)
+    say(f"{seen.state}  after {round(seen.seconds)} s")
+    if seen.state == "SUCCEEDED":
+        return _end(given, terminal.OK, "succeeded", record)
+    who = f"task {', '.join(seen.culprits)}" if seen.culprits else "no task says why"
+    _tell(f"the run is {seen.state}: {who}: {seen.error or 'the server gives no reason'}; logs: {link}")
+    return _end(given, terminal.FAILED, seen.state.lower(), record)
+
+
+def _check(given: argparse.Namespace) -> None:
+    """Refuse what contradicts each other, before anything is read or asked."""
+    if bool(given.watch) == bool(given.pipeline):
+        raise BadInput("give either a compiled pipeline to start, or --watch with the ID of a run.")
+    options = (
+        "namespace",
+        "experiment",
+        "name",
+        "run_name",
+        "param",
+        "no_wait",
+        "timeout",
+        "every",
+        "interval",
+    )
+    said = [
+        f"--{name.replace('_', '-')}" for name in options if getattr(given, name) not in (None, [], False)
+    ]
+    alone = {
+        "--watch": [one for one in said if one != "--timeout"] if given.watch else [],
+        "--every": [one for one in said if one in ("--interval", "--timeout", "--no-wait")]
+        if given.every
+        else [],
+        "--interval": [one for one in said if one in ("--timeout", "--no-wait")] if given.interval else [],
+        "--no-wait": [one for one in said if one == "--timeout"] if given.no_wait else [],
+    }
+    for option, others in alone.items():
+        if others:
+            raise BadInput(f"{', '.join(others)} would be ignored beside {option}; leave one out.")
+    empty = [name for name in ("name", "run_name", "experiment") if getattr(given, name) is not None]
+    for name in empty:
+        if not getattr(given, name).strip():
+            raise BadInput(f"--{name.replace('_', '-')} is empty; give a name, or leave it out.")
+
+
+def _again(given: argparse.Namespace) -> dict[str, Any] | None:
+    if given.every is not None:
+        return {"cron_expression": schedule.cron(given.every)}
+    return (
+        None
+        if given.interval is None
+        else {"interval_second": schedule.seconds("--interval", given.interval)}
+    )
+
+
+def _say(as_json: bool) -> Callable[[str], None]:
+    def say(line: str) -> None:
+        print(printable(line), file=sys.stderr if as_json else sys.stdout, flush=True)
+
+    return say
+
+
+def _tell(sentence: str) -> None:
+    print(f"python kubeflow/submit.py: {printable(sentence)}", file=sys.stderr, flush=True)
+
+
+def _end(given: argparse.Namespace, code: int, outcome: str, record: dict[str, Any]) -> int:
+    if given.json:
+        print(json.dumps({"outcome": outcome, **record}, ensure_ascii=False, indent=2))
+    return code
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
