@@ -141,7 +141,7 @@ def _follow(
         return _end(given, terminal.INTERRUPTED, "interrupted", record)
     except ServerError as error:
         if error.status == 404:
-            raise BadInput(f"--watch={run_id!r}: {server.host} has no such run ({error})") from None
+            raise BadInput(f"--watch={run_id!r}: {server.host} has no run of this ID.") from None
         raise BadInput(f"{error} The run itself goes on; {later}") from None
     record |= {"state": seen.state, "tasks": seen.tasks, "failed": seen.culprits, "error": seen.error}
     record["seconds"] = round(seen.seconds, 1)

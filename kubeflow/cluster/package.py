@@ -105,7 +105,7 @@ def arguments(inputs: Mapping[str, Mapping[str, Any]], given: Sequence[str]) -> 
     missing = [name for name in needed if name not in values]
     if missing:
         raise BadInput(
-            f"the pipeline needs {', '.join(missing)}, for want of a default; "
+            f"the pipeline needs {', '.join(missing)}, without a default; "
             f"give {' '.join(f'--param {name}=…' for name in missing)}."
         )
     return values
