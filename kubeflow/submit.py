@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shlex
 import sys
@@ -59,7 +60,7 @@ def _parser() -> terminal.Parser:
 
 def _execute(given: argparse.Namespace) -> int:
     _check(given)
-    limit = None if given.timeout is None else schedule.seconds("--timeout", given.timeout)
+    limit = math.inf if given.timeout is None else schedule.seconds("--timeout", given.timeout)
     again = _again(given)
     package = None if given.watch else read(given.pipeline)
     values = arguments(package.inputs, given.param) if package else {}
@@ -80,7 +81,7 @@ def _submit(
     package: Package,
     values: dict[str, Any],
     again: dict[str, Any] | None,
-    limit: int | None,
+    limit: float,
     say: Callable[[str], None],
 ) -> int:
     from cluster.submission import Order, namespace_for, start, upload
@@ -118,7 +119,7 @@ def _follow(
     given: argparse.Namespace,
     server: Any,
     run_id: str,
-    limit: int | None,
+    limit: float,
     say: Callable[[str], None],
     record: dict[str, Any],
 ) -> int:

@@ -56,7 +56,7 @@ class Asked:
 
 @dataclass
 class Trouble:
-    """What goes wrong: `kind` is a status, "html", "hang" or "drop"; `times` counts down."""
+    """What goes wrong: `kind` is a status, "html", "hang", "drop" or an address; `times` counts down."""
 
     where: str
     kind: int | str
@@ -365,6 +365,8 @@ class _Handler(BaseHTTPRequestHandler):
             kfp.closing.wait(60)
         if trouble.kind in ("hang", "drop"):
             self.close_connection = True
+        elif str(trouble.kind).startswith("http://"):
+            self._send(302, "", more={"Location": f"{trouble.kind}/login"})
         elif trouble.kind == "html":
             self._send(200, "<!doctype html><title>Log in</title>", "text/html; charset=utf-8")
         else:
@@ -377,9 +379,13 @@ class _Handler(BaseHTTPRequestHandler):
                 return one
         return None
 
-    def _send(self, status: int, text: str, kind: str = "application/json") -> None:
+    def _send(
+        self, status: int, text: str, kind: str = "application/json", more: dict[str, str] | None = None
+    ) -> None:
         content = text.encode()
         self.send_response(status)
+        for name, value in (more or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

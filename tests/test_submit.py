@@ -290,11 +290,11 @@ def test_bad_parameters_are_refused_before_anything_is_sent(
 def test_a_run_that_does_not_succeed_names_its_task(
     kfp: Kfp, compiled: Path, run: Run, state: str, history: bool
 ) -> None:
-    kfp.ends, kfp.says, kfp.only_history = {"trainer": state}, {"trainer": "OOM: killed"}, history
+    kfp.ends, kfp.says, kfp.only_history = {"trainer": state}, {"trainer": "OOM: \x1b[2Jkilled"}, history
     assert run(compiled, "--host", kfp.host, "--param", "rate=1").code == 1
     assert "pusher  SKIPPED" in run.out
     assert f"the run is {state}: task trainer" in run.err
-    assert "OOM: killed; logs: http://127.0.0.1" in run.err
+    assert "OOM: \\x1b[2Jkilled; logs: http://127.0.0.1" in run.err
     assert run.err.count("\n") == 1
 
 
@@ -338,7 +338,7 @@ def test_questions_get_rarer_after_errors_and_at_rest(kfp: Kfp, compiled: Path, 
         kfp.still = len(pauses) < 9
 
     server = client.connect(kfp.host, {}, {})
-    seen = watching.watch(server, run_id, lambda _: None, None, sleep)
+    seen = watching.watch(server, run_id, lambda _: None, sleep=sleep)
     assert seen.state == "SUCCEEDED"
     assert pauses[:4] == [0.02, 0.04, 0.05, 0.05]  # doubled until the longest, of errors
     assert pauses[4] == 0.01  # it answers, and a task has begun
@@ -665,6 +665,35 @@ def test_credentials_open_the_door(
     assert run(compiled, "--host", kfp.host, "--param", "rate=1", "--json").code == 0
     assert_hidden(run.out + run.err)
     assert {"healthz", "upload_version", "runs"} <= {one.path.split("/")[-1] for one in kfp.asked}
+
+
+def test_a_login_elsewhere_gets_no_credential(
+    kfp: Kfp, compiled: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KFP_TOKEN", SECRET)
+    monkeypatch.setenv("KFP_COOKIE", SESSION)
+    with Kfp() as login:
+        kfp.fails("", login.host)
+        sentence = run(compiled, "--host", kfp.host, "--param", "rate=1").sentence()
+        assert f"{kfp.host} sends one on to {login.host} (302): " in sentence
+        assert login.asked == []
+    assert_hidden(run.out + run.err)
+
+
+def test_links_lead_to_the_pages_without_a_credential(
+    kfp: Kfp, compiled: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KF_PIPELINES_UI_ENDPOINT", f"https://anna:{SESSION}@pages.example.org/pipeline/")
+    assert run(compiled, "--host", kfp.host, "--param", "rate=1", "--no-wait").code == 0
+    assert "link      https://***@pages.example.org/pipeline/#/runs/details/" in run.out
+    assert_hidden(run.out + run.err)
+
+
+def test_a_login_in_a_browser_is_not_waited_for(
+    compiled: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KF_PIPELINES_IAP_OAUTH2_CLIENT_ID", "1")
+    assert "set KFP_TOKEN" in run(compiled, "--host", "http://a", "--param", "rate=1").sentence()
 
 
 @pytest.mark.parametrize("value", [f"{SECRET}\nX: y", f"{SECRET}ü", f"{SECRET}\x00".replace("\x00", "\x7f")])

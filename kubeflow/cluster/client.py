@@ -10,6 +10,7 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from tuning.errors import BadInput
 
 IN_CLUSTER_UI = "http://ml-pipeline-ui.kubeflow.svc.cluster.local"
 _CONNECT, _ANSWER, _UPLOAD = 5, 12, 300  # seconds
+_SHORTEST = 6  # characters; what is shorter in a cookie is a setting, and would be found in many a word
 
 
 @dataclass(frozen=True)
@@ -103,12 +105,14 @@ def credentials(environment: Mapping[str, str]) -> dict[str, str]:
         Those of the two that are set, by name.
 
     Raises:
-        BadInput: One cannot be sent in a header; its value is not told.
+        BadInput: One cannot be sent in a header (its value is not told), or the SDK would ask a person.
     """
     found = {name: environment.get(name, "").strip() for name in ("KFP_TOKEN", "KFP_COOKIE")}
     for name, value in found.items():
         if not (value.isascii() and (value.isprintable() or not value)):
             raise BadInput(f"{name} holds a character that no HTTP header can carry; set it anew.")
+    if "KF_PIPELINES_IAP_OAUTH2_CLIENT_ID" in environment and not found["KFP_TOKEN"]:
+        raise BadInput("KF_PIPELINES_IAP_OAUTH2_CLIENT_ID makes the SDK wait for a browser; set KFP_TOKEN.")
     return {name: value for name, value in found.items() if value}
 
 
@@ -131,7 +135,7 @@ def connect(host: str | None, known: Mapping[str, str], environment: Mapping[str
     shown = host or "the cluster's own server"
     client = quietly(lambda: _client(shown, host, known, environment))
     health = client.health or quietly(client.get_kfp_healthz)
-    ui = environment.get("KF_PIPELINES_UI_ENDPOINT") or host or IN_CLUSTER_UI
+    ui = redacted(environment.get("KF_PIPELINES_UI_ENDPOINT") or host or IN_CLUSTER_UI, known.values())
     return Server(shown, ui.rstrip("/"), bool(health.multi_user), client)
 
 
@@ -173,7 +177,8 @@ def _guard(api: Any, shown: str, known: list[str]) -> None:
     rest = api.rest_client
     if "request" in vars(rest):
         return
-    rest.pool_manager.connection_pool_kw["retries"] = False
+    # An API sends nobody elsewhere, but a login does; urllib3 1.26 and 2 follow under different conditions.
+    rest.pool_manager.request = partial(rest.pool_manager.request, retries=False, redirect=False)
     plain = rest.request
 
     def request(method: str, url: str, **options: Any) -> Any:
@@ -182,7 +187,7 @@ def _guard(api: Any, shown: str, known: list[str]) -> None:
         answer, error = _within(limit, lambda: plain(method, url, **options))
         if error is None:
             error = no_json(shown, answer.data)
-        elif not isinstance(error, ServerError):
+        else:
             names = known or ["the service account's token"] * bool(api.configuration.api_key)
             error = sentence(shown, method, url, names, error, lambda text: redacted(text, _secrets(api)))
         if error is not None:
@@ -196,7 +201,8 @@ def _secrets(api: Any) -> list[str]:
     headers = [value for name, value in api.default_headers.items() if name != "User-Agent"]
     cookie = api.cookie or ""
     values = [part.partition("=")[2].strip() for part in cookie.split(";")]
-    return [cookie, *values, *api.configuration.api_key.values(), *map(str, headers)]
+    told = [value for value in values if len(value) >= _SHORTEST]
+    return [cookie, *told, *api.configuration.api_key.values(), *map(str, headers)]
 
 
 def _within(limit: float, call: Callable[[], Any]) -> tuple[Any, Exception | None]:

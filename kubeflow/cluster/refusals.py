@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 from tuning.errors import BadInput
 
 _LONGEST = 400  # characters of a server's own words
+_OTHER = "the address is another one, or the login has expired (set KFP_TOKEN or KFP_COOKIE anew)"
 
 
 class ServerError(BadInput):
@@ -32,7 +33,7 @@ def redacted(text: str, secrets: Iterable[str]) -> str:
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         for form in {secret, quote(secret), quote(secret, safe="")}:
             text = text.replace(form, "***")
-    text = re.sub(r"(?i)\b(bearer|basic)\s+[^\s\"',;]+", r"\1 ***", text)
+    text = re.sub(r"(?i)\b(bearer|basic)\s+(?=\S*\d)[^\s\"',;]{8,}", r"\1 ***", text)
     return re.sub(r"//[^/@\s]+@", "//***@", text)
 
 
@@ -44,8 +45,7 @@ def no_json(shown: str, data: bytes) -> ServerError | None:
     except ValueError:
         pass
     return ServerError(
-        f"{shown} answers with a web page where the API of Kubeflow Pipelines was expected: the address is "
-        "another one, or the login has expired (set KFP_TOKEN or KFP_COOKIE anew)."
+        f"{shown} answers with a web page where the API of Kubeflow Pipelines was expected: {_OTHER}."
     )
 
 
@@ -83,6 +83,8 @@ def sentence(
         text = (
             f"has nothing at {urlsplit(url).path} (404{words}); is it the address of Kubeflow Pipelines v2?"
         )
+    elif 300 <= status < 400:
+        text = f"sends one on to {_elsewhere(error)} ({status}): {_OTHER}"
     elif status == 429 or status >= 500:
         return ServerError(
             f"{shown} has an error of its own ({status}{words}).", status, passing=True, sent=post
@@ -90,6 +92,12 @@ def sentence(
     else:
         text = f"refuses this ({status}{words})"
     return ServerError(f"{shown} {text}{'' if text.endswith('?') else '.'}", status)
+
+
+def _elsewhere(error: Exception) -> str:
+    """The server that an answer refers to; the rest of the address may hold the state of a login."""
+    parts = urlsplit((getattr(error, "headers", None) or {}).get("Location", ""))
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else "another page"
 
 
 def _unreached(error: Exception) -> tuple[str, bool]:

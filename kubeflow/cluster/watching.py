@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ def watch(
     server: Server,
     run_id: str,
     say: Callable[[str], None],
-    limit: float | None = None,
+    limit: float = math.inf,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Watched:
     """Ask for a run again and again; more seldom while nothing changes.
@@ -59,7 +60,7 @@ def watch(
         server: Where it runs.
         run_id: The run.
         say: Takes a line: a task and its new state, or a server that cannot be asked just now.
-        limit: Seconds after which to stop watching; None for never.
+        limit: Seconds after which to stop watching.
         sleep: Waits.
 
     Returns:
@@ -69,35 +70,37 @@ def watch(
         ServerError: The server refuses for good: an error that passes by itself is waited for instead.
     """
     began = time.monotonic()
-    run, states, pause, troubled = None, {}, _SOON, False
+    run: Any = None
+    states: dict[str, str] = {}
+    pause, troubled = _SOON, False
     while True:
-        now: dict[str, str] | None = None
         try:
             run = server.ask("get_run", run_id)
-            now = _states(run)
         except ServerError as error:
             if not error.passing:
                 raise
             if not troubled:
                 say(f"{error} The run goes on; asking again …")
-        if now is None:
             troubled, pause = True, min(2 * pause, _LATEST)
         else:
             if troubled:
                 say(f"{server.host} answers again")
-            for name, state in now.items():
-                if states.get(name) != state:
-                    say(f"{_moment(began)}  {name}  {state}")
+            now = _states(run)
+            for name in (name for name in now if states.get(name) != now[name]):
+                say(f"{_moment(began)}  {name}  {now[name]}")
             troubled, pause = False, _SOON if now != states else min(_GROWS * pause, _LATE)
             states = now
-        left = None if limit is None else limit - (time.monotonic() - began)
-        if (now is not None and run.state in FINAL) or (left is not None and left <= 0):
-            return _watched(run_id, run, states, time.monotonic() - began)
-        sleep(pause if left is None else min(pause, left))
+            if run.state in FINAL:
+                return _watched(run_id, run, states, began)
+        left = limit - (time.monotonic() - began)
+        if left <= 0:
+            return _watched(run_id, run, states, began)
+        sleep(min(pause, left))
 
 
-def _watched(run_id: str, run: Any, states: dict[str, str], seconds: float) -> Watched:
-    state = run.state if run and run.state else "PENDING"
+def _watched(run_id: str, run: Any, states: dict[str, str], began: float) -> Watched:
+    seconds = time.monotonic() - began
+    state = (run and run.state) or "PENDING"
     if state not in FINAL or state == "SUCCEEDED":
         return Watched(run_id, state, states, [], "", seconds)
     worst = next((one for one in ("FAILED", "CANCELED", "SKIPPED") if one in states.values()), "")
