@@ -8,8 +8,9 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ cluster the service account's token is found. They are never printed."""
 EPILOG = """\
 exit codes: 0 succeeded, or started with --no-wait, --every or --interval; 1 the run failed, was cancelled or
 skipped, or --timeout is over; 2 bad input, or a server that cannot be reached or refuses; 130 Ctrl-C. Neither
---timeout nor Ctrl-C ends the run itself."""
+--timeout nor Ctrl-C ends the run itself. --every follows the cluster's clock, mostly UTC. Also read from the
+environment: KF_PIPELINES_UI_ENDPOINT, where browsers find the pages if not at --host, and SSL_CERT_FILE, the
+certificates of an authority of one's own."""
 
 
 def main(typed: Sequence[str] | None = None) -> int:
@@ -60,19 +63,18 @@ def _parser() -> terminal.Parser:
 
 def _execute(given: argparse.Namespace) -> int:
     _check(given)
-    limit = math.inf if given.timeout is None else schedule.seconds("--timeout", given.timeout)
+    given.limit = math.inf if given.timeout is None else schedule.seconds("--timeout", given.timeout)
     again = _again(given)
     package = None if given.watch else read(given.pipeline)
     values = arguments(package.inputs, given.param) if package else {}
     from cluster import client  # after what was typed is checked, which must cost nothing
 
     host, known = client.address(given.host, os.environ), client.credentials(os.environ)
-    say = _say(given.json)
     with terminal.interruptible():
         server = client.connect(host, known, os.environ)
         if package is None:
-            return _follow(given, server, given.watch, limit, say, {})
-        return _submit(given, server, package, values, again, limit, say)
+            return _follow(given, server, given.watch, {})
+        return _submit(given, server, package, values, again)
 
 
 def _submit(
@@ -81,15 +83,14 @@ def _submit(
     package: Package,
     values: dict[str, Any],
     again: dict[str, Any] | None,
-    limit: float,
-    say: Callable[[str], None],
 ) -> int:
     from cluster.submission import Order, namespace_for, start, upload
 
     name = given.name or package.name
     namespace = namespace_for(server, given.namespace)
     uploaded = upload(server, package, name, namespace)
-    say(f"pipeline  {name}, version {package.version}{'' if uploaded.new else ', which was there already'}")
+    there = "" if uploaded.new else ", which was there already"
+    _say(given, f"pipeline  {name}, version {package.version}{there}")
     run_name = given.run_name or f"{name} {datetime.now():%Y-%m-%d %H:%M:%S}"
     order = Order(given.experiment or "keras-cnns", namespace, run_name, values)
     identifier = start(server, uploaded, order, again)
@@ -103,26 +104,15 @@ def _submit(
         "run_name": run_name,
     }
     if again is None:
-        return _follow(given, server, identifier, limit, say, record)
+        return _follow(given, server, identifier, record)
     link = server.link("recurringrun", identifier)
-    how = f"at {again['cron_expression']}" if "cron_expression" in again else f"every {given.interval}"
-    say(
-        f"scheduled {run_name}, {how} (second, minute, hour, …)"
-        if given.every
-        else f"scheduled {run_name}, {how}"
-    )
-    say(f"link      {link}")
+    how = f"every {given.interval}" if given.interval else f"at {again['cron_expression']}, seconds first"
+    _say(given, f"scheduled {run_name}, {how}")
+    _say(given, f"link      {link}")
     return _end(given, terminal.OK, "scheduled", record | {"recurring_run_id": identifier, "link": link})
 
 
-def _follow(
-    given: argparse.Namespace,
-    server: Any,
-    run_id: str,
-    limit: float,
-    say: Callable[[str], None],
-    record: dict[str, Any],
-) -> int:
+def _follow(given: argparse.Namespace, server: Any, run_id: str, record: dict[str, Any]) -> int:
     from cluster.refusals import ServerError
     from cluster.watching import watch
 
@@ -130,13 +120,13 @@ def _follow(
     command = f"{terminal.python()} {terminal.shown(Path(__file__))} --watch {shlex.quote(run_id)}"
     later = f"watch it with: {command}{f' --host {shlex.quote(given.host)}' if given.host else ''}"
     record = record | {"run_id": run_id, "link": link}
-    say(f"run       {run_id}")
-    say(f"link      {link}")
+    _say(given, f"run       {run_id}")
+    _say(given, f"link      {link}")
     if given.no_wait:
-        say(f"it runs; {later}")
+        _say(given, f"it runs; {later}")
         return _end(given, terminal.OK, "started", record)
     try:
-        seen = watch(server, run_id, say, limit)
+        seen = watch(server, run_id, partial(_say, given), given.limit)
     except KeyboardInterrupt:
         _tell(f"interrupted; the run goes on: {later}")
         return _end(given, terminal.INTERRUPTED, "interrupted", record)
@@ -149,7 +139,7 @@ def _follow(
     if not seen.ended:
         _tell(f"still {seen.state} after {given.timeout}; the run goes on: {later}")
         return _end(given, terminal.FAILED, "timeout", record)
-    say(f"{seen.state}  after {round(seen.seconds)} s")
+    _say(given, f"{seen.state}  after {round(seen.seconds)} s")
     if seen.state == "SUCCEEDED":
         return _end(given, terminal.OK, "succeeded", record)
     who = f"task {', '.join(seen.culprits)}" if seen.culprits else "no task says why"
@@ -202,11 +192,8 @@ def _again(given: argparse.Namespace) -> dict[str, Any] | None:
     )
 
 
-def _say(as_json: bool) -> Callable[[str], None]:
-    def say(line: str) -> None:
-        print(printable(line), file=sys.stderr if as_json else sys.stdout, flush=True)
-
-    return say
+def _say(given: argparse.Namespace, line: str) -> None:
+    print(printable(line), file=sys.stderr if given.json else sys.stdout, flush=True)
 
 
 def _tell(sentence: str) -> None:

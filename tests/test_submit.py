@@ -9,8 +9,10 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -107,7 +109,8 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 def started(home: Path, *typed: str | Path, **environment: str) -> subprocess.Popen[str]:
     """The command as a process of its own."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KFP_", "KF_"))}
+    ours = ("KFP_", "KF_", "PYTHONUNBUFFERED")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), *map(str, typed)],
         env=kept | {"HOME": str(home), "PYTHONPATH": str(ROOT)} | environment,
@@ -122,7 +125,10 @@ def test_a_run_is_linked_at_once_watched_and_ends(kfp: Kfp, compiled: Path, tmp_
     kfp.still = True
     process = started(tmp_path, compiled, "--param", "rate=0.1", KFP_HOST=kfp.host + "/")
     assert process.stdout is not None
+    patience = threading.Timer(20, process.kill)
+    patience.start()
     lines = [process.stdout.readline() for _ in range(3)]
+    patience.cancel()
     assert process.poll() is None
     (run_id,) = kfp.runs
     assert lines[2] == f"link      {kfp.host}/#/runs/details/{run_id}\n"
@@ -709,7 +715,12 @@ def test_credentials_that_no_header_can_carry(
 
 
 def test_inside_a_cluster_the_service_accounts_token_is_found(
-    kfp: Kfp, compiled: Path, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    kfp: Kfp,
+    compiled: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     import kubernetes
     from kfp import Client
@@ -727,7 +738,17 @@ def test_inside_a_cluster_the_service_accounts_token_is_found(
     kfp.token = "another"
     sentence = run(compiled, "--param", "rate=1").sentence()
     assert "the cluster's own server does not accept the service account's token (401" in sentence
-    assert_hidden(run.out + run.err)
+    assert_hidden(run.out + run.err + caplog.text)
+    token.unlink()
+    kfp.token = None
+    kfp.multi_user = True
+    monkeypatch.setattr(Client, "_NAMESPACE_PATH", str(tmp_path / "namespace"))
+    monkeypatch.setattr(Client, "_LOCAL_KFP_CONTEXT", str(tmp_path / "context.json"))
+    (tmp_path / "namespace").write_text("team-a")
+    assert run(compiled, "--param", "rate=1").code == 0
+    assert "team-a" in {one["namespace"] for one in kfp.pipelines.values()}
+    assert not (tmp_path / "context.json").exists()
+    assert (run.err, caplog.records) == ("", [])  # the SDK logs a missing token
 
 
 @pytest.mark.parametrize(
@@ -746,9 +767,6 @@ def test_servers_that_are_not_there(kfp: Kfp, compiled: Path, run: Run, host: st
 
 
 def test_a_server_that_drips_its_answer_is_not_waited_for(compiled: Path, run: Run) -> None:
-    import socket
-    import threading
-
     with socket.create_server(("127.0.0.1", 0)) as listening:
         stop = threading.Event()
 

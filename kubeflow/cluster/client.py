@@ -177,8 +177,8 @@ def _guard(api: Any, shown: str, known: list[str]) -> None:
     rest = api.rest_client
     if "request" in vars(rest):
         return
-    # An API sends nobody elsewhere, but a login does; urllib3 1.26 and 2 follow under different conditions.
-    rest.pool_manager.request = partial(rest.pool_manager.request, retries=False, redirect=False)
+    # Redirects are no tries either: an API sends nobody elsewhere, but a login does.
+    rest.pool_manager.request = partial(rest.pool_manager.request, retries=False)
     plain = rest.request
 
     def request(method: str, url: str, **options: Any) -> Any:
