@@ -32,6 +32,13 @@ skipped, or --timeout is over; 2 bad input, or a server that cannot be reached o
 environment: KF_PIPELINES_UI_ENDPOINT, where browsers find the pages if not at --host, and SSL_CERT_FILE, the
 certificates of an authority of one's own."""
 
+_IGNORED = {  # what would be ignored beside an option
+    "watch": ("namespace", "experiment", "name", "run_name", "param", "no_wait", "every", "interval"),
+    "every": ("interval", "timeout", "no_wait"),
+    "interval": ("timeout", "no_wait"),
+    "no_wait": ("timeout",),
+}
+
 
 def main(typed: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0 done, 1 failed or not ended, 2 bad input, 130 Ctrl-C."""
@@ -151,45 +158,25 @@ def _check(given: argparse.Namespace) -> None:
     """Refuse what contradicts each other, before anything is read or asked."""
     if bool(given.watch) == bool(given.pipeline):
         raise BadInput("give either a compiled pipeline to start, or --watch with the ID of a run.")
-    options = (
-        "namespace",
-        "experiment",
-        "name",
-        "run_name",
-        "param",
-        "no_wait",
-        "timeout",
-        "every",
-        "interval",
-    )
-    said = [
-        f"--{name.replace('_', '-')}" for name in options if getattr(given, name) not in (None, [], False)
-    ]
-    alone = {
-        "--watch": [one for one in said if one != "--timeout"] if given.watch else [],
-        "--every": [one for one in said if one in ("--interval", "--timeout", "--no-wait")]
-        if given.every
-        else [],
-        "--interval": [one for one in said if one in ("--timeout", "--no-wait")] if given.interval else [],
-        "--no-wait": [one for one in said if one == "--timeout"] if given.no_wait else [],
-    }
-    for option, others in alone.items():
-        if others:
-            raise BadInput(f"{', '.join(others)} would be ignored beside {option}; leave one out.")
-    empty = [name for name in ("name", "run_name", "experiment") if getattr(given, name) is not None]
-    for name in empty:
-        if not getattr(given, name).strip():
-            raise BadInput(f"--{name.replace('_', '-')} is empty; give a name, or leave it out.")
+    for option, ignored in _IGNORED.items():
+        others = [_option(name) for name in ignored if getattr(given, name) not in (None, [], False)]
+        if getattr(given, option) and others:
+            raise BadInput(f"{', '.join(others)} would be ignored beside {_option(option)}; leave one out.")
+    for name in ("name", "run_name", "experiment"):
+        if getattr(given, name) is not None and not getattr(given, name).strip():
+            raise BadInput(f"{_option(name)} is empty; give a name, or leave it out.")
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _again(given: argparse.Namespace) -> dict[str, Any] | None:
     if given.every is not None:
         return {"cron_expression": schedule.cron(given.every)}
-    return (
-        None
-        if given.interval is None
-        else {"interval_second": schedule.seconds("--interval", given.interval)}
-    )
+    if given.interval is not None:
+        return {"interval_second": schedule.seconds("--interval", given.interval)}
+    return None
 
 
 def _say(given: argparse.Namespace, line: str) -> None:
