@@ -16,7 +16,6 @@ from typing import Any
 
 from cluster import schedule
 from cluster.package import Package, arguments, read
-
 from tuning import terminal
 from tuning.errors import BadInput, printable
 

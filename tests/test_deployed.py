@@ -229,7 +229,7 @@ def test_a_step_that_was_done_is_told_again(place: Path, volume: Path, second: o
         ("Trainer", ["--run-id", "x", "--param", "epochs=0"], "--epochs must be at least 1, not 0"),
         ("Trainer", ["--run-id", "x", "--param", "accept=nothing"], "nothing"),
         ("Trainer", ["--run-id", "x", "--ir", "none.json"], "there is no such file"),
-        ("Trainer", ["--run-id", "x", "--mlmd", "redis:x"], "--mlmd must begin with sqlite:, mysql: or grpc:"),
+        ("Trainer", ["--run-id", "x", "--mlmd", "redis:x"], "must begin with sqlite:, mysql: or grpc:"),
         (
             "Trainer", ["--run-id", "x", "--mlmd", "mysql://me@127.0.0.1:1/db", "--patience", "0"],
             "--mlmd mysql://127.0.0.1:1/db cannot be reached: Connection refused; is the store running?",

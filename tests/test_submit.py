@@ -29,7 +29,6 @@ sys.path.append(str(SCRIPT.parent))
 
 import submit  # noqa: E402
 from cluster import client, package, refusals, schedule, watching  # noqa: E402
-
 from tuning.errors import BadInput  # noqa: E402
 
 SECRET = "eyJh.s3cret+Token/with=signs.42"
