@@ -133,7 +133,7 @@ def test_a_worker_far_away_sees_the_exact_values_and_tells_why_a_trial_failed(tm
         far.tell(first, {"val_accuracy": 0.5}, 1)
         far.end(first, "COMPLETED", {"worker": "w1", "seconds": 0.1})
         _, second, _ = far.take("w1")
-        assert far.take("w2")[0] == "IDLE"
+        assert chief.Far(f"127.0.0.2:{port}").take("w2")[0] == "IDLE"
         far.end(second, "FAILED", {"reason": "killed by signal 9, probably for its memory"})
         assert far.take("w1")[0] == "STOPPED"
     assert ours.trials[first].score == 0.5
@@ -237,7 +237,7 @@ def test_a_closed_search_sends_its_workers_home(tmp_path: Path) -> None:
 
 def test_a_worker_elsewhere_ends_well_when_the_budget_is_used_up(tmp_path: Path) -> None:
     there = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(free_port("127.0.0.1"))}
-    command = (*SMALL, "--engine", "random", "--epochs", 500, "--trials", 4, "--budget", "20s")
+    command = (*SMALL, "--epochs", 5000, "--trials", 1, "--budget", "20s")  # the first rungs are short
     both = [begun(tmp_path, *command, KERASTUNER_TUNER_ID=name, **there) for name in ("chief", "w1")]
     try:
         codes = [one.wait(300) for one in both]
@@ -248,7 +248,7 @@ def test_a_worker_elsewhere_ends_well_when_the_budget_is_used_up(tmp_path: Path)
     assert codes == [0, 0], (tmp_path / "printed.txt").read_text()
     found = result(tmp_path / "s")
     assert found["outcome"] == "budget"
-    assert [one["status"] for one in found["trials"]] == ["waiting"]
+    assert [one["status"] for one in found["trials"]][-1] == "waiting"
 
 
 def test_a_search_whose_workers_are_gone_is_judged_by_what_was_done(tmp_path: Path) -> None:

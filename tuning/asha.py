@@ -78,10 +78,13 @@ class AshaOracle(Oracle):
         found: set[str] = set()
         taken, most = self._taken(), self.configurations
         for rung in range(len(self.rungs) - 1):
-            most = None if most is None else most // self.factor
+            ranked = self._ranked(rung)
             # Two more: the best one goes on at the end, and if that fails, the next one does.
-            near = self._ranked(rung)[: None if most is None else most + 2]
-            found |= {one.trial_id for one in near} - taken
+            near = ranked if most is None else ranked[: most // self.factor + 2]
+            further = {one.trial_id for one in near} - taken
+            found |= further
+            above = sum(1 for one in self.trials.values() if _rung(one) == rung + 1)
+            most = None if most is None else above + len(further)
         return found
 
     def _promoted(self) -> Trial | None:
