@@ -1,4 +1,4 @@
-"""Ends what a killed run leaves behind: it is told of each process and container, and waits for the run's end.
+"""Ends what a killed run leaves behind: it is told of each process and container, and waits for its end.
 
 It is a program of its own, with nothing but the standard library. Each line of its input is
 "start TOKEN PGID", "start TOKEN ENGINE NAME" or "end TOKEN"; when the input ends, what was started and not
