@@ -136,8 +136,8 @@ def _secrets(planned: Plan) -> list[str]:
         for one in node.pod.secrets:
             if one.variable not in os.environ and not one.optional:
                 raise BadInput(
-                    f"task {node.name!r} needs the environment variable {one.variable}, which on a cluster "
-                    f"comes from the key {one.key!r} of the Secret {one.secret!r}; set it before this command."
+                    f"task {node.name!r} needs the environment variable {one.variable}, which a cluster has "
+                    f"from the key {one.key!r} of the Secret {one.secret!r}; set it before this command."
                 )
             variables.append(one.variable)
     return variables
