@@ -150,10 +150,15 @@ def _runner(planned: Plan, name: str, identity: str) -> tuple[Runner, list[str]]
 
 
 def _share(volumes: Mapping[str, Path], asked: Asked) -> list[str]:
-    """Let containers write in the volumes; what that changed."""
+    """Let containers write in the volumes; what that changed in folders that were given."""
     if asked.runner == "process":
         return []
-    changed = [name for name, folder in volumes.items() if containers.share(folder)]
+    own = asked.work.absolute()
+    changed = [
+        name
+        for name, folder in volumes.items()
+        if containers.share(folder) and not folder.is_relative_to(own)
+    ]
     return [f"volume {name}: every user may write in {shown(volumes[name])} now" for name in changed]
 
 
