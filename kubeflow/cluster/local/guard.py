@@ -1,8 +1,8 @@
-"""Ends what a killed run leaves behind: it is told of each process and container, and waits for the run's end.
+"""Ends what a killed run leaves behind: it is told of each process and container, and waits for its end.
 
 It is a program of its own, with nothing but the standard library. Each line of its input is
-"start TOKEN PGID", "start TOKEN ENGINE NAME" or "end TOKEN"; when the input ends, what was started and not
-ended is killed.
+"start TOKEN PGID", "start TOKEN COMMAND THAT REMOVES" or "end TOKEN"; what was started and not ended is
+killed when the input ends.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main() -> None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(int(who[0]), signal.SIGKILL)
         else:
-            subprocess.run([who[0], "rm", "--force", who[1]], capture_output=True, check=False)
+            subprocess.run(who, capture_output=True, check=False)
 
 
 if __name__ == "__main__":

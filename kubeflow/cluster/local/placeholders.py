@@ -1,4 +1,4 @@
-"""Placeholders in commands, such as {{$.inputs.parameters['x']}}: what KFP's launcher fills in, nothing else."""
+"""Placeholders in commands, such as {{$.inputs.parameters['x']}}: what KFP's launcher fills in."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def fill(text: str, texts: Mapping[str, str]) -> str:
 
 
 def fill_channels(value: Any, values: Mapping[str, Any]) -> Any:
-    """A constant with the inputs filled in that kfp's compiler put into it, from an f-string of a pipeline."""
+    """A constant with the inputs filled in that kfp's compiler put into it, from a pipeline's f-string."""
 
     def one(found: re.Match[str]) -> str:
         return to_text(values[found[1]]) if found[1] in values else found[0]

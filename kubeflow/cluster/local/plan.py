@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import graphlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ JOB_CONSTANTS = (
     "{{$.pipeline_job_name}}", "{{$.pipeline_job_resource_name}}", "{{$.pipeline_job_uuid}}",
     "{{$.pipeline_task_name}}", "{{$.pipeline_task_uuid}}",
 )  # fmt: skip
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LONGEST_WINDOW = 3600.0  # what KFP's proto says where nothing is said
 
 
@@ -80,12 +82,7 @@ def plan(compiled: Compiled, parameters: Mapping[str, Any]) -> Plan:
     """
     dag = compiled.spec.root.dag
     nodes = {name: _node(compiled, name, parameters) for name in dag.tasks}
-    try:
-        order = list(
-            graphlib.TopologicalSorter({one.name: one.upstream for one in nodes.values()}).static_order()
-        )
-    except graphlib.CycleError as error:
-        raise BadInput(f"the tasks {' → '.join(error.args[1])} wait for each other.") from None
+    order = _order(nodes)
     for node in nodes.values():
         _check(node, nodes, parameters)
     selectors = {name: one.value_from_parameter for name, one in dag.outputs.parameters.items()}
@@ -93,8 +90,26 @@ def plan(compiled: Compiled, parameters: Mapping[str, Any]) -> Plan:
     return Plan(compiled.spec.pipeline_info.name, {name: nodes[name] for name in order}, outputs)
 
 
+def _order(nodes: Mapping[str, Node]) -> list[str]:
+    sorter = graphlib.TopologicalSorter({one.name: one.upstream for one in nodes.values()})
+    try:
+        sorter.prepare()
+    except graphlib.CycleError as error:
+        raise BadInput(f"the tasks {' → '.join(error.args[1])} wait for each other.") from None
+    order: list[str] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())  # by name, so that two commands agree
+        order += ready
+        sorter.done(*ready)
+    return order
+
+
 def _node(compiled: Compiled, name: str, parameters: Mapping[str, Any]) -> Node:
     task = compiled.spec.root.dag.tasks[name]
+    if not _NAME.fullmatch(name):
+        raise _refused(
+            name, "has a name that Kubernetes refuses; it has lower-case letters, digits and hyphens"
+        )
     if task.HasField("trigger_policy"):
         raise _refused(
             name, "has a condition or an exit handler (triggerPolicy), which is not supported here"

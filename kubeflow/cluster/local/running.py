@@ -136,7 +136,7 @@ def _secrets(planned: Plan) -> list[str]:
         for one in node.pod.secrets:
             if one.variable not in os.environ and not one.optional:
                 raise BadInput(
-                    f"task {node.name!r} needs the environment variable {one.variable}, which on a cluster comes "
+                    f"task {node.name!r} needs the environment variable {one.variable}, which a cluster has "
                     f"from the key {one.key!r} of the Secret {one.secret!r}; set it before this command."
                 )
             variables.append(one.variable)
@@ -150,10 +150,15 @@ def _runner(planned: Plan, name: str, identity: str) -> tuple[Runner, list[str]]
 
 
 def _share(volumes: Mapping[str, Path], asked: Asked) -> list[str]:
-    """Let containers write in the volumes; what that changed."""
+    """Let containers write in the volumes; what that changed in folders that were given."""
     if asked.runner == "process":
         return []
-    changed = [name for name, folder in volumes.items() if containers.share(folder)]
+    own = asked.work.absolute()
+    changed = [
+        name
+        for name, folder in volumes.items()
+        if containers.share(folder) and not folder.is_relative_to(own)
+    ]
     return [f"volume {name}: every user may write in {shown(volumes[name])} now" for name in changed]
 
 

@@ -66,7 +66,7 @@ def begin(start: Start, log: Path, guard: Guard) -> subprocess.Popen[bytes]:
     """
     if start.container:
         _remove(start)  # of an earlier run of the same id
-        guard.tells(f"start {start.token}:container {start.engine} {start.container}")
+        guard.tells(f"start {start.token}:container {' '.join(_removal(start))}")
 
     def enrol() -> None:  # in the child, before its program begins: none is ever unknown to the guard
         guard.tells(f"start {start.token} {os.getpid()}")
@@ -109,7 +109,12 @@ def end(process: subprocess.Popen[bytes], start: Start, guard: Guard, politely: 
 
 
 def _remove(start: Start) -> None:
-    _quietly(start.engine, "rm", "-f", start.container)
+    _quietly(*_removal(start))
+
+
+def _removal(start: Start) -> list[str]:
+    at_once = ["-t", "0"] if start.engine == "podman" else []  # docker does not wait
+    return [start.engine, "rm", "-f", *at_once, start.container]
 
 
 def _quietly(*command: str) -> None:
