@@ -169,7 +169,7 @@ def test_a_killed_step_is_retried_and_nothing_is_lost_or_repeated(
     history = found["training"]["history"]
     assert [row["epoch"] for row in history] == list(range(1, 31))
     assert found["training"]["resumed_after"] >= seen["epochs"]
-    assert "retr" in ran.out
+    assert "killed" in ran.out, ran.out
     assert states(volume, "second")["Trainer"] == "complete"
 
 

@@ -11,7 +11,7 @@ from cluster.store import PASSWORD
 
 SCHEMA_VERSION = "2.1.0"
 ENTRY = ["python", "/app/kubeflow/node.py"]
-_LONGEST_BACKOFF = "600s"
+_RETRIED_FOR = "604800s"  # Argo counts from the first start, and a training may be long before it fails
 _INFRASTRUCTURE = ("root", "mlmd", "run_id")  # inputs beside the line's own parameters
 _TYPES = {int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE", str: "STRING"}
 
@@ -169,7 +169,7 @@ def _task(name: str, before: list[str], node: Node, inputs: dict[str, Any]) -> d
     if node.retries:
         task["retryPolicy"] = {
             "maxRetryCount": node.retries, "backoffDuration": f"{seconds(node.backoff)}s", "backoffFactor": 2,
-            "backoffMaxDuration": _LONGEST_BACKOFF,
+            "backoffMaxDuration": _RETRIED_FOR,
         }  # fmt: skip
     return task
 
