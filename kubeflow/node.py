@@ -95,14 +95,15 @@ def run(given: argparse.Namespace) -> int:
     stores.reach(store, given.patience)
     if store.scheme == "sqlite":
         Path(store.file).parent.mkdir(parents=True, exist_ok=True)
-    return _work(given, bundle, run_id, stores.connection(store))
+    return _work(given, bundle, run_id, store)
 
 
-def _work(given: argparse.Namespace, bundle: Any, run_id: str, connection: Any) -> int:
+def _work(given: argparse.Namespace, bundle: Any, run_id: str, store: Any) -> int:
     """Run the node with everything heavy imported."""
     import dataclasses
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from cluster import store as stores
     from pipeline import lanes, workers
     from tuning import lean
 
@@ -113,14 +114,15 @@ def _work(given: argparse.Namespace, bundle: Any, run_id: str, connection: Any) 
     with lean.imports():
         lanes.complete_tfma()
         from cluster import line, told
+    connection = stores.opened(store)
     folder = Path(bundle.root) / str(bundle.config.name) / "runs" / run_id
     bundle = dataclasses.replace(bundle, config=dataclasses.replace(bundle.config, output=str(folder)))
     began = time.time()
     made = Path(tempfile.mkdtemp(prefix="keras-cnns-"))
     ear = told.Ear()
+    ran = line.Line(bundle, run_id, connection, made)
     failed, code = "", 0
     try:
-        ran = line.Line(bundle, run_id, connection, made)
         ran.restore(given.node)
         ear.aloud(True)
         print(f"{given.node} of run {run_id}", flush=True)

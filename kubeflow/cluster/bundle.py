@@ -128,19 +128,17 @@ def looked_again(bundle: Bundle) -> Bundle:
 
     now, then = local.inspect(bundle.config), bundle.dataset
     for what in ("classes", "channels", "splits"):
-        old, new = getattr(then, what), getattr(now, what)
+        old, new = _words(getattr(then, what)), _words(getattr(now, what))
         if old != new:
             raise BadInput(
-                f"--data {bundle.config.data}: its {what} were {_words(old)} when the line was compiled and are "
-                f"{_words(new)}; compile it anew"
+                f"--data {bundle.config.data}: its {what} were {old} when the line was compiled and are {new}; "
+                "compile it anew"
             )
-    ir, found = json.loads(json.dumps(bundle.ir)), json.dumps(dataclasses.asdict(now), sort_keys=True)
+    ir = json.loads(json.dumps(bundle.ir))
     for one in ir["nodes"]:
-        given = one["pipelineNode"].get("parameters", {}).get("parameters", {})
         if one["pipelineNode"]["nodeInfo"]["id"] == "ImageExampleGen":
-            given["dataset"]["fieldValue"]["stringValue"] = json.dumps(
-                dataclasses.asdict(now), sort_keys=True
-            )
+            given = one["pipelineNode"]["parameters"]["parameters"]["dataset"]["fieldValue"]
+            given["stringValue"] = json.dumps(dataclasses.asdict(now), sort_keys=True)
     return dataclasses.replace(bundle, ir=ir, dataset=now)
 
 

@@ -111,8 +111,28 @@ def reach(store: Store, patience: float = 60.0) -> None:
         time.sleep(min(1.0, max(0.0, end - time.monotonic())))
 
 
-def connection(store: Store) -> Any:
-    """What `tfx.orchestration.metadata.Metadata` takes."""
+def opened(store: Store) -> Any:
+    """A connection that was tried, as `tfx.orchestration.metadata.Metadata` takes it.
+
+    Raises:
+        BadInput: The store does not let us in.
+    """
+    import ml_metadata
+
+    made = _connection(store)
+    try:
+        ml_metadata.MetadataStore(made).get_context_types()
+    except (ml_metadata.errors.StatusError, RuntimeError) as error:
+        hint = (
+            f"is the database there, and is {PASSWORD} its password?"
+            if store.scheme == "mysql"
+            else str(error)
+        )
+        raise BadInput(f"--mlmd {store!r} cannot be opened: {hint}") from None
+    return made
+
+
+def _connection(store: Store) -> Any:
     from ml_metadata.proto import metadata_store_pb2 as proto
 
     if store.scheme == "grpc":
