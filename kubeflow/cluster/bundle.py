@@ -131,7 +131,7 @@ def looked_again(bundle: Bundle) -> Bundle:
         old, new = _words(getattr(then, what)), _words(getattr(now, what))
         if old != new:
             raise BadInput(
-                f"--data {bundle.config.data}: its {what} were {old} when the line was compiled and are {new}; "
+                f"--data {bundle.config.data}: its {what} were {old} when it was compiled and are {new}; "
                 "compile it anew"
             )
     ir = json.loads(json.dumps(bundle.ir))
