@@ -163,6 +163,7 @@ def load(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadInput(f"--config {path}: {error}") from None
     values.pop("made_with", None)
+    values.pop("kubeflow", None)  # is for kubeflow/compile.py
     known = {one.name: one for one in fields(Config)}
     for key, value in values.items():
         if key not in known:

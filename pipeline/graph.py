@@ -6,14 +6,15 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tfx import types
 from tfx.components.evaluator.component import Evaluator
-from tfx.components.trainer.component import Trainer
 from tfx.dsl.compiler import compiler
 from tfx.dsl.components.base import base_node
 from tfx.dsl.components.common.resolver import Resolver
-from tfx.orchestration import metadata
+from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
+from tfx.orchestration import data_types, metadata
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.proto import pusher_pb2, trainer_pb2, tuner_pb2
 from tfx.proto.orchestration import pipeline_pb2
@@ -28,6 +29,7 @@ from pipeline.components.pusher import Pusher
 from pipeline.components.schema_gen import SchemaGen
 from pipeline.components.serving_check import ServingCheck
 from pipeline.components.statistics_gen import StatisticsGen
+from pipeline.components.trainer import NUMBERS, Trainer
 from pipeline.components.validator import Validator
 from pipeline.config import Config
 from pipeline.evaluation import eval_config
@@ -74,9 +76,20 @@ class Place:
     models: Path
 
 
+def parameters(config: Config) -> dict[str, int | float | str]:
+    """What a run of a deployed pipeline may choose anew, with its defaults; the rest is compiled in."""
+    searched = config.tune or config.hyperparameters is not None
+    numbers = [key for key in NUMBERS if key == "epochs" or not searched]
+    return {
+        **{key: getattr(config.training, key) for key in numbers},
+        "accept": ",".join(changes.accepted(config.accept)),
+    }
+
+
 def create_pipeline(
-    config: Config, dataset: Dataset, place: Place, *, beam: Sequence[str] = (), train: bool = True
-) -> tfx_pipeline.Pipeline:
+    config: Config, dataset: Dataset, place: Place, *, beam: Sequence[str] = (), train: bool = True,
+    deployed: bool = False, managed: bool = False,
+) -> tfx_pipeline.Pipeline:  # fmt: skip
     """ExampleGen → StatisticsGen → SchemaGen → ExampleValidator → gate → Trainer → Evaluator → … → Pusher.
 
     Args:
@@ -85,13 +98,22 @@ def create_pipeline(
         place: The runner's folders.
         beam: Options for Beam, such as its runner.
         train: Whether the line goes on behind the gate.
+        deployed: Whether `parameters` are TFX's runtime parameters instead of values.
+        managed: Whether it is for Vertex AI, whose resolvers know the latest blessed model and nothing else;
+            the data is compared with no earlier run's then.
     """
+    chosen: dict[str, Any] = dict(parameters(config))
+    if deployed:
+        chosen = {
+            key: data_types.RuntimeParameter(key, type(value), default=value) for key, value in chosen.items()
+        }
+    accept = chosen.pop("accept")
     options = {key: getattr(config, key) for key in _DATA_OPTIONS}
     examples = ImageExampleGen(options, dataset, code.fingerprint(*_DATA_CODE)).with_id("ImageExampleGen")
     statistics = StatisticsGen(examples=examples.outputs["examples"], stats_options=statistics_gen.options())
-    components = [examples, statistics, *_validation(config, statistics)]
+    components = [examples, statistics, *_validation(config, statistics, accept, managed)]
     if train:
-        components += _behind_the_gate(config, dataset, place, examples, components[-1])
+        components += _behind_the_gate(config, dataset, place, examples, components[-1], chosen, managed)
     return tfx_pipeline.Pipeline(
         pipeline_name=str(config.name),
         pipeline_root=str(place.root),
@@ -104,49 +126,52 @@ def create_pipeline(
     )
 
 
-def _validation(config: Config, statistics: StatisticsGen) -> list[base_node.BaseNode]:
+def _validation(
+    config: Config, statistics: StatisticsGen, accept: Any, managed: bool
+) -> list[base_node.BaseNode]:
     """SchemaGen, what the last blessed run had, the validator and the gate."""
     made_by = code.fingerprint(*_VALIDATION_CODE)
     found = statistics.outputs["statistics"]
     given = "" if config.schema is None else schema.load(Path(config.schema))
     described = SchemaGen(found, given, made_by)
-    before = Resolver(
+    before = None if managed else Resolver(
         strategy_class=LastBlessedStatistics,
         current=found,
         model=types.Channel(type=standard_artifacts.Model),
         model_blessing=types.Channel(type=standard_artifacts.ModelBlessing),
         statistics=types.Channel(type=standard_artifacts.ExampleStatistics),
-    ).with_id("BaselineStatistics")
+    ).with_id("BaselineStatistics")  # fmt: skip
     validator = Validator(
-        found, described.outputs["schema"], before.outputs["statistics"], bool(given), made_by
-    ).with_id("ExampleValidator")
-    gate = Gate(validator.outputs["anomalies"], ",".join(changes.accepted(config.accept)), made_by)
-    return [described, before, validator, gate]
+        found, described.outputs["schema"], None if before is None else before.outputs["statistics"],
+        bool(given), made_by,
+    ).with_id("ExampleValidator")  # fmt: skip
+    gate = Gate(validator.outputs["anomalies"], accept, made_by)
+    return [described, *([] if before is None else [before]), validator, gate]
 
 
 def _behind_the_gate(
-    config: Config, dataset: Dataset, place: Place, examples: ImageExampleGen, gate: Gate
-) -> list[base_node.BaseNode]:
+    config: Config, dataset: Dataset, place: Place, examples: ImageExampleGen, gate: Gate,
+    numbers: dict[str, Any], managed: bool,
+) -> list[base_node.BaseNode]:  # fmt: skip
     """Tuner (if asked for), Trainer, the last blessed model, Evaluator, ServingCheck and Pusher."""
     measured = "val" if "val" in parts(config, dataset) else "test"
     tuner = _tuner(config, dataset, place, examples, measured) if config.tune else None
     if tuner is not None:
         tuner.add_upstream_node(gate)
     trainer = Trainer(
-        run_fn="pipeline.trainer.run_fn",
         examples=examples.outputs["examples"],
-        train_args=trainer_pb2.TrainArgs(splits=["train"]),
-        eval_args=trainer_pb2.EvalArgs(splits=[measured]),
+        measured=measured,
         hyperparameters=None if tuner is None else tuner.outputs["best_hyperparameters"],
         custom_config=_trainer_config(config, dataset, place),
+        numbers=numbers,
     )
     trainer.add_upstream_node(gate)
     baseline = Resolver(
-        strategy_class=LastBlessedOther,
-        current=trainer.outputs["model"],
+        **({"strategy_class": LatestBlessedModelStrategy} if managed
+           else {"strategy_class": LastBlessedOther, "current": trainer.outputs["model"]}),
         model=types.Channel(type=standard_artifacts.Model),
         model_blessing=types.Channel(type=standard_artifacts.ModelBlessing),
-    ).with_id("Baseline")
+    ).with_id("Baseline")  # fmt: skip
     evaluator = Evaluator(
         examples=examples.outputs["examples"],
         example_splits=["test"],
@@ -224,7 +249,6 @@ def _trainer_config(config: Config, dataset: Dataset, place: Place) -> dict:
         "warm_start": warm.digest(config.warm_start),
         "checkpoints": str(place.checkpoints),
         "tensorboard": str(place.root.parent / "tensorboard"),
-        "versions": code.versions(),
         "code": code.fingerprint(
             "keras_cnns", "tuning/families.py", "tuning/spaces.py", "pipeline/tuned.py", "pipeline/worker.py",
             "pipeline/trainer.py",

@@ -84,8 +84,10 @@ def _runner() -> type:
     from tfx.dsl.compiler import constants
     from tfx.orchestration import metadata
     from tfx.orchestration.local import local_dag_runner, runner_utils
-    from tfx.orchestration.portable import launcher, runtime_parameter_utils
+    from tfx.orchestration.portable import runtime_parameter_utils
     from tfx.proto.orchestration import pipeline_pb2
+
+    from pipeline.launching import launch
 
     class Runner(local_dag_runner.LocalDagRunner):
         """TFX's LocalDagRunner, which tells of each node and stops where one did not complete.
@@ -104,25 +106,12 @@ def _runner() -> type:
             deployment = runner_utils.extract_local_deployment_config(pipeline)
             store = deployment.metadata_connection_config
             connection = getattr(store, store.WhichOneof("connection_config"))
-            for node in pipeline.nodes:
-                self._run_node(node.pipeline_node, pipeline, deployment, connection)
-
-        def _run_node(self, node: Any, pipeline: Any, deployment: Any, connection: Any) -> None:
-            node_id = node.node_info.id
-            began = time.perf_counter()
-            self._teller.starts(node_id)
-            execution = launcher.Launcher(
-                pipeline_node=node,
-                mlmd_connection=metadata.Metadata(connection),
-                pipeline_info=pipeline.pipeline_info,
-                pipeline_runtime_spec=pipeline.runtime_spec,
-                executor_spec=runner_utils.extract_executor_spec(deployment, node_id),
-                custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, node_id),
-            ).launch()
-            if execution is None or not execution.execution_id:
-                raise RuntimeError(f"{node_id} was skipped: its inputs are not there")
-            with metadata.Metadata(connection) as held:
-                self._teller.ended(node_id, held.store, execution.execution_id, time.perf_counter() - began)
+            for one in pipeline.nodes:
+                node_id, began = one.pipeline_node.node_info.id, time.perf_counter()
+                self._teller.starts(node_id)
+                execution = launch(pipeline, one.pipeline_node, connection)
+                with metadata.Metadata(connection) as held:
+                    self._teller.ended(node_id, held.store, execution, time.perf_counter() - began)
 
     return Runner
 

@@ -74,6 +74,10 @@ class Teller:
         describe = getattr(self, f"_{STEPS[node].replace(' ', '_')}")
         send("done", step=STEPS[node], detail=describe(), seconds=seconds, cached=cached)
 
+    def artifacts(self, node: str) -> dict[str, Any]:
+        """What a node that returned has made, by output key."""
+        return self._artifacts[node]
+
     def finish(self) -> None:
         """Send the result of the whole line."""
         send("result", result={**self._result, "executed": self._executed})

@@ -63,7 +63,7 @@ def run(config: Config, screen: Screen, command: str, *, train: bool = True) -> 
             if fresh:
                 shutil.rmtree(output, ignore_errors=True)
             raise BadInput(result["failed"])
-        result = _complete(result, exit_code, config, dataset, screen) | {
+        result = complete(result, exit_code, config, dataset, screen) | {
             "started": started.isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - began, 1),
             "command": command,
@@ -184,7 +184,7 @@ def _show(event: dict[str, Any], screen: Screen) -> dict[str, Any]:
     return {}
 
 
-def _complete(
+def complete(
     result: dict[str, Any], exit_code: int, config: Config, dataset: sources.Dataset, screen: Screen
 ) -> dict[str, Any]:
     """The result with its outcome, its sentence and everything that the report names."""

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline import tuned, workers
+from pipeline import code, tuned, workers
 from pipeline.components.example_gen import FACTS
 from pipeline.progress import send
 
@@ -44,7 +44,7 @@ def run_fn(fn_args: Any) -> None:
         "run_folder": fn_args.model_run_dir,
         "checkpoints": str(Path(given["checkpoints"]) / key),
         "logs": str(Path(given["tensorboard"]) / f"{given['model']}-{key}"),
-        "recipe": {"data": given["data"], "seed": given["seed"], "versions": given["versions"]},
+        "recipe": {"data": given["data"], "seed": given["seed"], "versions": code.versions()},
     }
     workers.do("train", request, lambda event: send("progress", **event))
 

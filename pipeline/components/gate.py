@@ -6,6 +6,7 @@ from typing import Any
 
 from tfx import types
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.orchestration import data_types
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from pipeline import changes
@@ -61,12 +62,15 @@ class Gate(base_component.BaseComponent):
 
     Args:
         anomalies: What the validator wrote.
-        accept: The value of `--accept`, names of `changes.CHANGES` with commas between them.
+        accept: The value of `--accept`, names of `changes.CHANGES` with commas between them; or a runtime
+            parameter.
         code: Fingerprint of the code that judges.
     """
 
     SPEC_CLASS = _Spec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(self, anomalies: types.BaseChannel, accept: str, code: str) -> None:
+    def __init__(
+        self, anomalies: types.BaseChannel, accept: str | data_types.RuntimeParameter, code: str
+    ) -> None:
         super().__init__(_Spec(anomalies=anomalies, accept=accept, code=code))

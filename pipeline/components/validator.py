@@ -73,7 +73,7 @@ class Validator(base_component.BaseComponent):
     Args:
         statistics: Of this run.
         schema: The schema.
-        baseline: Statistics of the last blessed run, or of none.
+        baseline: Statistics of the last blessed run, or of none; None where nobody looks for them.
         given: Whether the schema is the user's.
         code: Fingerprint of the code that compares.
     """
@@ -85,7 +85,7 @@ class Validator(base_component.BaseComponent):
         self,
         statistics: types.BaseChannel,
         schema: types.BaseChannel,
-        baseline: types.BaseChannel,
+        baseline: types.BaseChannel | None,
         given: bool,
         code: str,
     ) -> None:

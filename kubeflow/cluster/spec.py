@@ -1,0 +1,217 @@
+"""A compiled line as a KFP pipeline: a container task for each of TFX's nodes, and what its pod gets."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from cluster.bundle import Bundle, packed
+from cluster.settings import Cluster, Node, cores, gigabytes, seconds
+from cluster.store import PASSWORD
+
+SCHEMA_VERSION = "2.1.0"
+ENTRY = ["python", "/app/kubeflow/node.py"]
+_LONGEST_BACKOFF = "600s"
+_INFRASTRUCTURE = ("root", "mlmd", "run_id")  # inputs beside the line's own parameters
+_TYPES = {int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE", str: "STRING"}
+
+
+def task_name(node: str) -> str:
+    """A node's name as Kubernetes allows it: ImageExampleGen is image-example-gen."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", node).lower()
+
+
+def pipeline_name(name: str) -> str:
+    """A line's name as Kubernetes allows it."""
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return plain[:60].strip("-") or "keras-cnns"
+
+
+def pipeline(bundle: Bundle, cluster: Cluster) -> dict[str, Any]:
+    """The PipelineSpec, checked against KFP's proto, as JSON has it.
+
+    Args:
+        bundle: The line.
+        cluster: Where it runs.
+    """
+    from google.protobuf import json_format
+    from kfp.pipeline_spec import pipeline_spec_pb2
+
+    nodes, roots = bundle.nodes, [name for name, before in bundle.nodes.items() if not before]
+    text = packed(bundle.text())
+    inputs = _inputs(bundle, cluster)
+    spec = {
+        "pipelineInfo": {
+            "name": pipeline_name(str(bundle.config.name)),
+            "description": f"{bundle.config.model} on {bundle.config.data}, by keras_cnns",
+        },
+        "schemaVersion": SCHEMA_VERSION,
+        "sdkVersion": "kfp-2.5.0",  # whose form of a spec this is, on both lanes
+        "deploymentSpec": {
+            "executors": {
+                f"exec-{task_name(name)}": {
+                    "container": _container(name, bundle, cluster, text if name in roots else "")
+                }
+                for name in nodes
+            }
+        },
+        "components": {f"comp-{task_name(name)}": _component(name, bundle, inputs) for name in nodes},
+        "root": {
+            "inputDefinitions": {"parameters": inputs},
+            "dag": {"tasks": {
+                task_name(name): _task(name, before, cluster.nodes[name], inputs)
+                for name, before in nodes.items()
+            }},
+        },
+    }  # fmt: skip
+    message = json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
+    return json_format.MessageToDict(message)
+
+
+def _inputs(bundle: Bundle, cluster: Cluster) -> dict[str, Any]:
+    """The pipeline's inputs: the line's parameters, and where it runs."""
+    told = {
+        "root": (cluster.root, "folder on the volume that all steps share"),
+        "mlmd": (
+            cluster.mlmd,
+            "metadata store: sqlite:FILE, mysql://USER@HOST:PORT/DATABASE or grpc://HOST:PORT",
+        ),
+        "run_id": ("", "take up the run with this id; empty for a new one"),
+        "accept": ("", "changes of the data to let through the gate, with commas between them"),
+        "epochs": (0, "passes over the training images"),
+        "batch_size": (0, "images a step"),
+        "learning_rate": (0.0, "at the first step"),
+    }
+    values = {key: told[key][0] for key in _INFRASTRUCTURE} | dict(bundle.parameters)
+    return {
+        key: {
+            "parameterType": _TYPES[type(value)], "defaultValue": value, "isOptional": True,
+            "description": told[key][1],
+        }
+        for key, value in values.items()
+    }  # fmt: skip
+
+
+def _container(name: str, bundle: Bundle, cluster: Cluster, text: str) -> dict[str, Any]:
+    node = cluster.nodes[name]
+    resources: dict[str, Any] = {
+        "cpuLimit": cores(node.cpu), "cpuRequest": cores(node.cpu),
+        "memoryLimit": gigabytes(node.memory), "memoryRequest": gigabytes(node.memory),
+    }  # fmt: skip
+    if node.gpu:
+        resources["accelerator"] = {"type": node.gpu_type, "count": str(node.gpu)}
+    return {
+        "image": cluster.image, "command": ENTRY, "args": _arguments(name, bundle, text),
+        "resources": {key: value for key, value in resources.items() if value},
+    }  # fmt: skip
+
+
+def _arguments(name: str, bundle: Bundle, text: str) -> list[str]:
+    words = [
+        "--node", name, "--root", "{{$.inputs.parameters['root']}}", "--ir", str(bundle.place),
+        "--mlmd", "{{$.inputs.parameters['mlmd']}}", "--run-id", "{{$.inputs.parameters['run_id']}}",
+        "--job", "{{$.inputs.parameters['job']}}",
+    ]  # fmt: skip
+    for key in bundle.parameters:
+        words += ["--param", f"{key}={{{{$.inputs.parameters['{key}']}}}}"]
+    for key in _artifacts(name, bundle):
+        if key != "metrics":
+            words += [f"--{key}", f"{{{{$.outputs.artifacts['{key}'].path}}}}"]
+    if _is_last(name, bundle):
+        words += ["--model-uri", "{{$.outputs.parameters['model_uri'].output_file}}"]
+    if text:
+        words += ["--ir-text", text]
+    return [*words, "--executor-input", "{{$}}"]
+
+
+def _is_last(name: str, bundle: Bundle) -> bool:
+    return name == list(bundle.nodes)[-1]
+
+
+def _artifacts(name: str, bundle: Bundle) -> dict[str, str]:
+    """What KFP's pages show of a step."""
+    return {
+        "summary": "system.Markdown",
+        **({"metrics": "system.Metrics"} if name in ("Trainer", "Evaluator") else {}),
+        **({"report": "system.HTML"} if _is_last(name, bundle) else {}),
+    }
+
+
+def _component(name: str, bundle: Bundle, inputs: dict[str, Any]) -> dict[str, Any]:
+    outputs: dict[str, Any] = {
+        "artifacts": {
+            key: {"artifactType": {"schemaTitle": title, "schemaVersion": "0.0.1"}}
+            for key, title in _artifacts(name, bundle).items()
+        }
+    }
+    if _is_last(name, bundle):
+        outputs["parameters"] = {"model_uri": {"parameterType": "STRING"}}
+    kinds = {key: {"parameterType": one["parameterType"]} for key, one in inputs.items()}
+    return {
+        "executorLabel": f"exec-{task_name(name)}",
+        "inputDefinitions": {"parameters": {**kinds, "job": {"parameterType": "STRING"}}},
+        "outputDefinitions": outputs,
+    }
+
+
+def _task(name: str, before: list[str], node: Node, inputs: dict[str, Any]) -> dict[str, Any]:
+    given: dict[str, Any] = {key: {"componentInputParameter": key} for key in inputs}
+    # The driver replaces it in a constant input only, not in arguments.
+    given["job"] = {"runtimeValue": {"constant": "{{$.pipeline_job_uuid}}"}}
+    task: dict[str, Any] = {
+        "taskInfo": {"name": task_name(name)},
+        "componentRef": {"name": f"comp-{task_name(name)}"},
+        "inputs": {"parameters": given},
+        "cachingOptions": {},  # TFX has its own cache; KFP's would skip what writes to our store
+    }
+    if before:
+        task["dependentTasks"] = sorted(task_name(one) for one in before)
+    if node.retries:
+        task["retryPolicy"] = {
+            "maxRetryCount": node.retries, "backoffDuration": f"{seconds(node.backoff)}s", "backoffFactor": 2,
+            "backoffMaxDuration": _LONGEST_BACKOFF,
+        }  # fmt: skip
+    return task
+
+
+def platform(bundle: Bundle, cluster: Cluster) -> dict[str, Any]:
+    """The file's second document: what Kubernetes gives each pod, in the form of kfp-kubernetes' proto."""
+    executors = {f"exec-{task_name(name)}": _pod(cluster, cluster.nodes[name]) for name in bundle.nodes}
+    return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}
+
+
+def _pod(cluster: Cluster, node: Node) -> dict[str, Any]:
+    pod: dict[str, Any] = {
+        "pvcMount": [{"mountPath": cluster.root, **_both("constant", "pvcName", cluster.pvc)}]
+    }
+    if cluster.mlmd_secret and cluster.mlmd.startswith("mysql:"):
+        pod["secretAsEnv"] = [{
+            **_both("secretName", "secretName", cluster.mlmd_secret),
+            "keyToEnv": [{"secretKey": "password", "envVar": PASSWORD}],
+        }]  # fmt: skip
+    if cluster.image_pull_secret:
+        pod["imagePullSecret"] = [_both("secretName", "secretName", cluster.image_pull_secret)]
+    if cluster.image_pull_policy:
+        pod["imagePullPolicy"] = cluster.image_pull_policy
+    if cluster.queue:
+        pod["podMetadata"] = {"labels": {"kueue.x-k8s.io/queue-name": cluster.queue}}
+    if node.node_selector:
+        pod["nodeSelector"] = {"labels": dict(node.node_selector)}
+    if node.tolerations:
+        pod["tolerations"] = [
+            {**{key: value for key, value in one.items() if key != "seconds"},
+             **({"tolerationSeconds": str(one["seconds"])} if "seconds" in one else {})}
+            for one in node.tolerations
+        ]  # fmt: skip
+    if node.shm:
+        pod["emptyDirMounts"] = [
+            {"volumeName": "shm", "mountPath": "/dev/shm", "medium": "Memory", "sizeLimit": node.shm}
+        ]
+    if node.timeout:
+        pod["activeDeadlineSeconds"] = str(seconds(node.timeout))
+    return pod
+
+
+def _both(old: str, new: str, value: str) -> dict[str, Any]:
+    """A name as backends before and after KFP 2.5 read it."""
+    return {old: value, f"{new}Parameter": {"runtimeValue": {"constant": value}}}

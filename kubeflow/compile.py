@@ -1,0 +1,138 @@
+"""Compile the line of a run.toml for Kubeflow Pipelines or for Vertex AI."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from tuning.errors import BadInput
+
+TARGETS = ("kfp", "vertex")
+
+
+def main(argv: list[str]) -> int:
+    """Compile; returns the exit code: 0, or 2 for what cannot be compiled."""
+    parser = argparse.ArgumentParser(prog="python kubeflow/compile.py", description=__doc__)
+    parser.add_argument("--config", metavar="run.toml", help="what a local run left beside its results")
+    parser.add_argument(
+        "--cluster", metavar="FILE.toml", help="keys of [kubeflow], which stand over those of --config"
+    )
+    parser.add_argument("--image", metavar="NAME:TAG", help="of every step; stands over both")
+    parser.add_argument("--target", default="kfp", metavar="|".join(TARGETS))
+    parser.add_argument("--output", default="pipeline.yaml", metavar="FILE", help="default: pipeline.yaml")
+    given = parser.parse_args(argv)
+    try:
+        made = compiled(given)
+    except BadInput as error:
+        print(f"compile.py: {error}", file=sys.stderr)
+        return 2
+    for line in made:
+        print(line)
+    return 0
+
+
+def compiled(given: argparse.Namespace) -> list[str]:
+    """Compile and write; returns what to say.
+
+    Raises:
+        BadInput: Something cannot be compiled; no file was written.
+    """
+    from cluster import lines, settings
+    from keras_cnns._checks import unknown
+    from pipeline.config import Config, load
+
+    if given.target not in TARGETS:
+        raise BadInput(str(unknown("--target", given.target, TARGETS)))
+    if given.config is None:
+        raise BadInput(
+            "--config is missing; name the run.toml of a local run, such as runs/digits-lenet5/run.toml"
+        )
+    output = Path(given.output)
+    if not output.parent.is_dir():
+        raise BadInput(f"--output {output}: there is no folder {output.parent}")
+    file = Path(given.config)
+    values = load(file)
+    table = settings.read(file, whole=False)
+    if given.cluster is not None:
+        table = _over(table, settings.read(Path(given.cluster)))
+    if given.image is not None:
+        table = {**table, "image": given.image}
+    config, dataset = lines.resolved(Config(**values))
+    cluster = settings.cluster(table, lines.node_names(config))
+    if given.target == "vertex":
+        return _write_vertex(config, dataset, cluster, output)
+    return _write_kfp(lines.bundle(config, dataset, cluster.root, cluster.data), cluster, output)
+
+
+def _write_vertex(config: Any, dataset: Any, cluster: Any, output: Path) -> list[str]:
+    from cluster import lines, vertex
+
+    vertex.check(cluster)
+    job = vertex.job(lines.managed(config, dataset, cluster.root, cluster.data), cluster)
+    replace_all({output: json.dumps(job, indent=1, sort_keys=True) + "\n"})
+    below = job["runtimeConfig"]["gcsOutputDirectory"]
+    return [
+        f"{output}: a PipelineJob of {config.name} in {cluster.image}, below {below}",
+        f"next: give {output} to Vertex AI Pipelines, as its PipelineJob's template_path",
+    ]
+
+
+def _write_kfp(bundle: Any, cluster: Any, output: Path) -> list[str]:
+    from cluster import spec
+
+    beside = output.with_suffix(".ir.json")
+    replace_all(
+        {
+            output: _yaml([spec.pipeline(bundle, cluster), spec.platform(bundle, cluster)]),
+            beside: bundle.text(),
+        }
+    )
+    return [
+        f"{output}: {len(bundle.nodes)} steps of {bundle.config.name} in {cluster.image}",
+        f"{beside}: TFX's IR, which the first step brings to the volume",
+        f"next: python kubeflow/run_local.py {shlex.quote(str(output))}",
+        f"      python kubeflow/submit.py {shlex.quote(str(output))} --host http://localhost:8080",
+    ]
+
+
+def replace_all(files: dict[Path, str]) -> None:
+    """Write files beside where they belong, then put them there.
+
+    Raises:
+        BadInput: One cannot be written; the older ones are as they were.
+    """
+    parts = {file: file.with_name(f".{file.name}.part") for file in files}
+    try:
+        for file, text in files.items():
+            parts[file].write_text(text, encoding="utf-8")
+        for file, part in parts.items():
+            part.replace(file)
+    except OSError as error:
+        raise BadInput(f"--output {error.filename}: {error.strerror}") from None
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+
+
+def _yaml(documents: list[dict[str, Any]]) -> str:
+    import yaml
+
+    return yaml.safe_dump_all(documents, sort_keys=True, allow_unicode=True, width=1000)
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """One table over another, and so the tables in them."""
+
+    def either(key: str, value: Any) -> Any:
+        both = isinstance(value, dict) and isinstance(below.get(key), dict)
+        return _over(below[key], value) if both else value
+
+    return {**below, **{key: either(key, value) for key, value in above.items()}}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,177 @@
+"""Run one TFX node of a compiled line, as a pod does: driver, cache, executor and publisher, by TFX itself.
+
+Exit codes: 0 when the metadata store says that the node is complete or cached, 1 when it failed, 2 for a
+wrong call or a store that cannot be reached. A pod that is started again with the same run id goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from tuning.errors import BadInput
+
+BAD_INPUT, FAILED = 2, 1
+
+
+def arguments(argv: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python kubeflow/node.py", description=__doc__.splitlines()[0])
+    parser.add_argument("--node", required=True, help="TFX's name of it, such as Trainer")
+    parser.add_argument("--root", required=True, metavar="FOLDER", help="folder that all steps share")
+    parser.add_argument(
+        "--ir", required=True, metavar="FILE", help="what compile.py made, below the root or from /"
+    )
+    parser.add_argument(
+        "--ir-text", default="", metavar="TEXT", help="its content, packed, where it may be missing"
+    )
+    parser.add_argument(
+        "--mlmd", required=True, metavar="ADDRESS", help="sqlite:FILE, mysql://USER@HOST/DB, grpc://HOST"
+    )
+    parser.add_argument("--run-id", default="", help="the same for all steps of a run, and for a retried one")
+    parser.add_argument("--job", default="", help="the run id where none is chosen; KFP's own")
+    parser.add_argument(
+        "--param", action="append", default=[], metavar="NAME=VALUE", help="chosen for this run"
+    )
+    parser.add_argument(
+        "--patience", type=float, default=60, metavar="SECONDS", help="until the store must answer"
+    )
+    parser.add_argument("--executor-input", default="{}", metavar="JSON", help="KFP's {{$}}")
+    for name, what in (
+        ("summary", "Markdown"),
+        ("report", "HTML"),
+        ("model-uri", "the pushed model's place"),
+    ):
+        parser.add_argument(f"--{name}", default="", metavar="FILE", help=f"where to write {what}")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> int:
+    """Run a node; returns the exit code."""
+    given = arguments(argv)
+    try:
+        return run(given)
+    except BadInput as error:
+        print(f"{given.node}: {error}", file=sys.stderr, flush=True)
+        return BAD_INPUT
+
+
+def run(given: argparse.Namespace) -> int:
+    """Check what was given, run the node, and tell of it.
+
+    Raises:
+        BadInput: Something was asked for that cannot be; nothing was begun.
+    """
+    from cluster import bundle as bundles
+    from cluster import store as stores
+    from keras_cnns._checks import unknown
+
+    run_id = given.run_id or given.job
+    if not run_id or Path(run_id).name != run_id or run_id in (".", ".."):
+        raise BadInput(f"--run-id must be one word without /, not {run_id!r}")
+    chosen = {}
+    for one in given.param:
+        name, there, value = one.partition("=")
+        if not there:
+            raise BadInput(f"--param {one}: write NAME=VALUE")
+        chosen[name] = value
+    root = str(Path(given.root))
+    file = Path(root) / given.ir
+    if given.ir_text:
+        bundles.unpack(given.ir_text, file)
+    bundle = bundles.read(file, root, chosen)
+    if given.node not in bundle.nodes:
+        raise BadInput(f"--node: {unknown('node', given.node, list(bundle.nodes))}")
+    if given.node == "ImageExampleGen":
+        bundle = bundles.looked_again(bundle)
+    store = stores.parse(given.mlmd, root)
+    stores.reach(store, given.patience)
+    if store.scheme == "sqlite":
+        Path(store.file).parent.mkdir(parents=True, exist_ok=True)
+    return _work(given, bundle, run_id, stores.connection(store))
+
+
+def _work(given: argparse.Namespace, bundle: Any, run_id: str, connection: Any) -> int:
+    """Run the node with everything heavy imported."""
+    import dataclasses
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from pipeline import lanes, workers
+    from tuning import lean
+
+    if given.node == "Trainer":
+        workers.prepare("train", os.environ)
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # only the training process may hold a GPU
+    lanes.components_one_by_one()
+    with lean.imports():
+        lanes.complete_tfma()
+        from cluster import line, told
+    folder = Path(bundle.root) / str(bundle.config.name) / "runs" / run_id
+    bundle = dataclasses.replace(bundle, config=dataclasses.replace(bundle.config, output=str(folder)))
+    began = time.time()
+    made = Path(tempfile.mkdtemp(prefix="keras-cnns-"))
+    ear = told.Ear()
+    failed, code = "", 0
+    try:
+        ran = line.Line(bundle, run_id, connection, made)
+        ran.restore(given.node)
+        ear.aloud(True)
+        print(f"{given.node} of run {run_id}", flush=True)
+        ran.run(given.node)
+    except Exception as error:
+        failed, code = str(error).strip() or type(error).__name__, FAILED
+        if not isinstance(error, (BadInput, line.Stopped)):
+            traceback.print_exc()
+            failed = failed.splitlines()[0]
+    finally:
+        workers.dismiss("train")
+        workers.dismiss("serve")
+    try:
+        return _tell(given, bundle, run_id, ran, ear, failed, code, time.time() - began, folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _tell(
+    given: argparse.Namespace, bundle: Any, run_id: str, ran: Any, ear: Any, failed: str, code: int,
+    seconds: float, folder: Path,
+) -> int:  # fmt: skip
+    from cluster import told
+    from pipeline.steps import STEPS
+
+    ran.finish()
+    events = ear.heard()
+    last = [event for event in events if event["event"] == "done"][-1:]
+    detail = last[0]["detail"] if last and given.node in STEPS and not failed else failed
+    facts = {"run": run_id, "state": ran.state, "seconds": f"{seconds:.1f}", **ran.made}
+    told.put(given.summary, told.summary(given.node, detail, facts))
+    result = told.result_of(
+        bundle, events, run_id, ran.seconds, failed, STEPS.get(given.node, given.node), code
+    )
+    told.executor_output(given.executor_input, told.metrics(given.node, result))
+    if given.node == list(bundle.nodes)[-1] or failed:
+        page = told.keep(bundle, ran.folder, result, folder)
+        told.put(given.report, page.read_text(encoding="utf-8"))
+        told.put(given.model_uri, result.get("pushed") or "")
+        print(f"report: {page}", flush=True)
+    if failed:
+        print(f"{given.node} failed: {failed}", file=sys.stderr, flush=True)
+        return code
+    print(f"{given.node} {ran.state} in {seconds:.1f} s: {detail}", flush=True)
+    if result.get("pushed"):
+        print(f"next: python -m pipeline predict {result['pushed']} PICTURE", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # TFX's libraries may crash while the interpreter takes itself down
