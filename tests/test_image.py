@@ -310,7 +310,7 @@ def test_neither_compilers_nor_tests_nor_caches_are_in_it(image: Image) -> None:
     # What compilers, uv and apt leave behind, and what a library is built and tested with.
     left = image.run(
         "sh", "-c",
-        f"find {SITE}/tensorflow/include {SITE}/pandas/tests {SITE} -name '*.a' 2>/dev/null;"
+        f"cd {SITE} && find . -name '*.a' && ls -d tensorflow/include pandas/tests clang/native 2>/dev/null;"
         "ls -d /usr/lib/gcc* /usr/libexec/gcc /usr/include/python3* /root/.cache /build /uv 2>/dev/null;"
         "ls /var/lib/apt/lists /var/cache/apt /mnt",
     )  # fmt: skip
