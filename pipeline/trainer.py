@@ -10,6 +10,7 @@ from typing import Any
 from pipeline import code, tuned, workers
 from pipeline.components.example_gen import FACTS
 from pipeline.progress import send
+from tuning import folders
 
 
 def run_fn(fn_args: Any) -> None:
@@ -46,7 +47,9 @@ def run_fn(fn_args: Any) -> None:
         "logs": str(Path(given["tensorboard"]) / f"{given['model']}-{key}"),
         "recipe": {"data": given["data"], "seed": given["seed"], "versions": code.versions()},
     }
-    workers.do("train", request, lambda event: send("progress", **event))
+    # Two runs of a cluster may train the same thing at the same time; checkpoints are of one of them.
+    with folders.held(Path(request["checkpoints"]), "training"):
+        workers.do("train", request, lambda event: send("progress", **event))
 
 
 def _key(task: dict[str, Any], code: str) -> str:

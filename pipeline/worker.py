@@ -80,6 +80,7 @@ def train(request: dict[str, Any], report: Any) -> dict[str, Any]:
         "xla": trained.xla,
         "parameters": trained.model.count_params(),
         "recipe": {"model": task.model, **task.arguments, **dataclasses.asdict(task.recipe)},
+        "checkpoints": request["checkpoints"],
     }
     (run_folder / "training.json").write_text(json.dumps(facts), encoding="utf-8")
     return facts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections import Counter
 from collections.abc import Callable
 from itertools import product
@@ -342,15 +343,59 @@ def test_asha_finds_what_is_good(tmp_path: Path) -> None:
 
 def test_a_checkpoint_that_may_be_needed_is_kept(tmp_path: Path) -> None:
     for engine in ("asha", "hyperband"):
-        oracle = made(tmp_path / engine, engine)
-        while True:
-            needed = oracle.continued()
-            trial = begin(oracle)
-            if trial.status == "STOPPED":
-                break
-            parent = trial.hyperparameters.values.get("tuner/trial_id")
-            assert parent is None or parent in needed, engine
-            finish(oracle, trial)
+        for seed in range(6):
+            oracle = made(tmp_path / f"{engine}{seed}", engine, seed=seed, most=60)
+            there: set[str] = set()  # checkpoints that no one has removed
+            while True:
+                trial = begin(oracle)
+                if trial.status == "STOPPED":
+                    break
+                parent = trial.hyperparameters.values.get("tuner/trial_id")
+                assert parent is None or parent in there, engine
+                there &= oracle.needed(3)
+                finish(oracle, trial)
+                there = (there | {trial.trial_id}) & oracle.needed(3)
+
+
+def test_a_checkpoint_of_a_trial_that_is_being_trained_further_is_kept(tmp_path: Path) -> None:
+    """Who tidies up asks while another thread hands the next trial out."""
+    oracle = made(tmp_path, "asha", most=30)
+    asked, over = [], threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            before = set(oracle.end_order)
+            asked.append((before, oracle.needed(1), dict(oracle.trials), set(oracle.end_order)))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    while (trial := begin(oracle)).status != "STOPPED":
+        finish(oracle, trial)
+    over.set()
+    asking.join()
+    parents = {name: one.hyperparameters.values.get("tuner/trial_id") for name, one in oracle.trials.items()}
+    for _, needed, known, ended in asked:
+        under_way = set(known) - ended
+        assert {parents[name] for name in under_way} - {None} <= needed
+
+
+def test_what_raises_does_not_keep_the_lock(tmp_path: Path) -> None:
+    oracle = made(tmp_path, "random")
+    trial = begin(oracle)
+    with pytest.raises(KeyError):
+        oracle.update_trial("9999", {"val_accuracy": 0.5}, step=1)
+    state = tmp_path / "state" / "oracle.json.part"
+    state.mkdir()  # as a full disk would, it keeps the state from being written
+    with pytest.raises(OSError):
+        oracle.create_trial("another")
+    state.rmdir()
+    found: list[Any] = []
+    asking = threading.Thread(target=lambda: found.append(oracle.get_best_trials(1)), daemon=True)
+    asking.start()
+    asking.join(10)
+    assert found == [[]]
+    finish(oracle, trial)
+    assert oracle.end_order == [trial.trial_id]
 
 
 def test_hyperband_goes_on_when_a_trial_of_any_round_fails(tmp_path: Path) -> None:

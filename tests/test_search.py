@@ -383,3 +383,68 @@ def test_a_configuration_too_large_for_memory_fails_and_the_search_goes_on(tmp_p
     assert ended[40.0][1].startswith("out of memory: it held 1.")
     assert ended[40.0][1].endswith("more than 1.00 GiB")
     assert "out of memory" in (tmp_path / "s" / "report.html").read_text()
+
+
+def test_a_refusal_leaves_what_was_there(tmp_path: Path) -> None:
+    """Whatever its names are: a folder is a search's when it was empty, or holds one."""
+    for name in ("data", "state", "log.txt"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / name).write_text("mine", encoding="utf-8")
+        ran = tuning(tmp_path, *SMALL[:-1], folder, "--budget", "0.001s")
+        assert ran.code == 2
+        assert f"it holds no search, but {name}; give another one" in ran.err
+        assert [one.name for one in folder.iterdir()] == [name]
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    ran = tuning(tmp_path, *SMALL[:-1], empty, "--budget", "0.001s")
+    assert ran.code == 2
+    assert "cannot hold one trial" in ran.err
+    assert not list(empty.iterdir())
+
+
+def test_a_process_that_waited_and_died_is_not_the_next_trials(tmp_path: Path) -> None:
+    from tuning.children import Children
+
+    children = Children(tmp_path / "log.txt")
+    children._spare = children._start()
+    children._spare.kill()
+    children._spare.wait()
+    try:
+        answer = children.run({"probe": True}, lambda _: None, spare=False)
+    finally:
+        children.close()
+    assert "signal" not in answer["failed"]
+
+
+def test_a_trial_that_stands_still_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tuning import children
+
+    monkeypatch.setattr(children, "_STILL", 1.0)
+    monkeypatch.setattr(children, "_COMMAND", ["sleep", "100"])
+    held = children.Children(tmp_path / "log.txt")
+    assert held.run({}, lambda _: None, spare=False) == {"failed": "it stood still for 1 s"}
+
+
+def test_a_state_that_cannot_be_written_ends_a_search_with_a_sentence(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    search = begun(tmp_path, *SMALL, "--engine", "random", "--epochs", "30", "--trials", "2")
+    try:
+        until(lambda: any(epochs_on_disk(folder).values()))
+        (folder / "state" / "oracle.json.part").mkdir()  # as a full disk would
+        assert search.wait(300) == 1
+    finally:
+        search.kill()
+        search.wait()
+    printed = (tmp_path / "printed.txt").read_text()
+    assert "oracle.json.part" in printed
+    assert "Traceback" not in printed
+
+
+def test_a_default_that_does_not_learn_is_a_failed_trial_like_others(tmp_path: Path) -> None:
+    ran = tuning(
+        tmp_path, "search", "lenet5", "--engine", "random", "--epochs", "1", "--trials", "2", "--fix",
+        "optimizer=sgd", "--range", "lr=1e6:1e7", "--fix", "batch_size=32", "--output", "s",
+    )  # fmt: skip
+    assert ran.code == 1, ran.out + ran.err
+    assert "no trial was completed: the loss is no longer a number" in ran.out + ran.err

@@ -158,32 +158,41 @@ def test_the_trial_of_a_worker_that_falls_silent_is_another_ones(
         _, trial, _ = lost.take("lost")
         for _ in range(beats):
             lost._beaten = 0.0
-            lost.beat(trial)
+            assert lost.beat(trial)
         assert other.take("other")[0] == "IDLE"
         status, again, _ = until(lambda: (found := other.take("other"))[0] == "RUNNING" and found, 20, 0.2)
         assert (status, again) == ("RUNNING", trial)
-        lost.end(trial, "FAILED", {"reason": "the late word of another"}) if not beats else None
+        lost._beaten = 0.0
+        assert not lost.beat(trial), "it is told that the trial is another one's"
+        lost.tell(trial, {"val_accuracy": 0.9}, 1)
+        lost.end(trial, "FAILED", {"reason": "the late word of another"})
         other.tell(trial, {"val_accuracy": 0.5}, 1)
         other.end(trial, "COMPLETED", {})
-    assert ours.trials[trial].status in ("COMPLETED", "FAILED")
+    assert (ours.trials[trial].status, ours.trials[trial].score) == ("COMPLETED", 0.5)
     assert ours.end_order == [trial]
 
 
 def test_a_word_about_an_unknown_trial_does_not_block_the_chief(tmp_path: Path) -> None:
     """KerasTuner keeps its lock when a call raises; the next one would wait forever."""
+    import grpc
+
     from tuning import chief
 
     ours = oracle(tmp_path)
     with chief.serving(ours, "127.0.0.1:0") as port:
         far = chief.Far(f"127.0.0.1:{port}")
-        with pytest.raises(ConnectionError):
-            far.tell("9999", {"val_accuracy": 0.5}, 1)
         _, trial, _ = far.take("w1")
+        far.tell("9999", {"val_accuracy": 0.5}, 1)
+        far.end("9999", "COMPLETED", {})
         with pytest.raises(ConnectionError):
             far.tell(trial, {"loss": 0.5}, 1)  # without the objective
+        unknown = chief.protos.get_proto().Trial(trial_id="9999")
+        with pytest.raises(grpc.RpcError, match="not under way"):  # by KerasTuner's protocol alone
+            far._stub.EndTrial(chief.protos.get_service().EndTrialRequest(trial=unknown), timeout=20)
         done = threading.Event()
 
         def go_on() -> None:
+            far.take("w1")
             far.tell(trial, {"val_accuracy": 0.5}, 1)
             far.end(trial, "COMPLETED", {})
             done.set()
@@ -191,6 +200,67 @@ def test_a_word_about_an_unknown_trial_does_not_block_the_chief(tmp_path: Path) 
         threading.Thread(target=go_on, daemon=True).start()
         assert done.wait(20)
     assert ours.trials[trial].score == 0.5
+    assert list(ours.trials) == [trial]
+
+
+def test_a_worker_of_kerastuners_own_is_not_taken_for_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells of its trial once an epoch, however long that lasts."""
+    from tuning import chief
+
+    monkeypatch.setattr(chief, "_SILENT", 1.0)
+    ours = oracle(tmp_path, most=1)
+    with chief.serving(ours, "127.0.0.1:0") as port:
+        stub = chief.Far(f"127.0.0.1:{port}")._stub
+        service = chief.protos.get_service()
+        trial = stub.CreateTrial(service.CreateTrialRequest(tuner_id="plain")).trial.trial_id
+        stub.UpdateTrial(service.UpdateTrialRequest(trial_id=trial, metrics={"val_accuracy": 0.5}, step=1))
+        time.sleep(3.5)
+        assert list(ours.ongoing_trials) == ["plain"]
+
+
+def test_a_closed_search_sends_its_workers_home(tmp_path: Path) -> None:
+    from tuning import chief
+
+    ours = oracle(tmp_path)
+    with chief.serving(ours, "127.0.0.1:0") as port:
+        far = chief.Far(f"127.0.0.1:{port}")
+        _, trial, _ = far.take("w1")
+        assert far.beat(trial)
+        ours.closed = True
+        far._beaten = 0.0
+        assert not far.beat(trial)
+        assert far.take("w1")[0] == "STOPPED"
+        assert not ours.tuner_ids
+
+
+def test_a_worker_elsewhere_ends_well_when_the_budget_is_used_up(tmp_path: Path) -> None:
+    there = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(free_port("127.0.0.1"))}
+    command = (*SMALL, "--engine", "random", "--epochs", 500, "--trials", 4, "--budget", "20s")
+    both = [begun(tmp_path, *command, KERASTUNER_TUNER_ID=name, **there) for name in ("chief", "w1")]
+    try:
+        codes = [one.wait(300) for one in both]
+    finally:
+        for one in both:
+            one.kill()
+            one.wait()
+    assert codes == [0, 0], (tmp_path / "printed.txt").read_text()
+    found = result(tmp_path / "s")
+    assert found["outcome"] == "budget"
+    assert [one["status"] for one in found["trials"]] == ["waiting"]
+
+
+def test_a_search_whose_workers_are_gone_is_judged_by_what_was_done(tmp_path: Path) -> None:
+    """A worker's last restart may have come to a good end, or another one have done the rest."""
+    ours = oracle(tmp_path, most=1)
+    trial = ours.create_trial("w1")
+    assert not ours.finished
+    ours.update_trial(trial.trial_id, {"val_accuracy": 0.5}, step=1)
+    ours.ended(trial.trial_id, "COMPLETED", {})
+    assert not ours.finished
+    assert ours.create_trial("w1").status == "STOPPED"
+    assert ours.finished
 
 
 def test_an_address_that_is_taken_is_refused(tmp_path: Path) -> None:

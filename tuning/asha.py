@@ -71,12 +71,17 @@ class AshaOracle(Oracle):
         return {"status": "RUNNING", "values": self._further(last)}
 
     def promotable(self) -> set[str]:
-        """Ids of trials that may yet be trained further: of each rung those near its best third."""
+        """Ids of trials that may yet be trained further: the best third of what a rung may come to hold.
+
+        More trials can only push one down in its rung, but they make the best third larger.
+        """
         found: set[str] = set()
+        taken, most = self._taken(), self.configurations
         for rung in range(len(self.rungs) - 1):
-            ranked = self._ranked(rung)
-            near = ranked[: len(ranked) // self.factor + 2]
-            found |= {one.trial_id for one in near} - self._taken()
+            most = None if most is None else most // self.factor
+            # Two more: the best one goes on at the end, and if that fails, the next one does.
+            near = self._ranked(rung)[: None if most is None else most + 2]
+            found |= {one.trial_id for one in near} - taken
         return found
 
     def _promoted(self) -> Trial | None:

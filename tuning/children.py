@@ -16,6 +16,8 @@ from typing import IO, Any
 
 _COMMAND = [sys.executable, "-m", "tuning.trial"]
 OUT_OF_MEMORY = "out of memory"  # how the reason of such a failed trial begins
+DIVERGED = "the loss is no longer a number"  # and of one whose learning rate was too large
+_STILL = 600.0  # seconds without any processor time that end a trial
 _LOOKED = 0.2  # seconds between two looks at memory, time and the wish to stop
 
 
@@ -29,7 +31,7 @@ class Children:
     Args:
         log: Where frameworks print.
         memory: Bytes that a trial may hold; above, it is ended. None for no limit.
-        gpus: What CUDA_VISIBLE_DEVICES is for them; None leaves it as it is.
+        gpus: What CUDA_VISIBLE_DEVICES is for them; None for what the machine has.
     """
 
     def __init__(self, log: Path, memory: int | None = None, gpus: str | None = None) -> None:
@@ -57,12 +59,15 @@ class Children:
         Raises:
             Interrupted: `stopped` said so; the process is gone, its checkpoints stay.
         """
+        if self._spare is not None and self._spare.poll() is not None:  # where memory is short, it goes first
+            self.close()
         process, self._spare = self._spare or self._start(), None
         assert process.stdin is not None
         assert process.stdout is not None  # both were asked for
         answer: dict[str, Any] = {}
         why = ""
         lines, reader = _lines(process.stdout)
+        moved, worked = time.monotonic(), 0
         try:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(json.dumps(request) + "\n")
@@ -73,7 +78,10 @@ class Children:
                     line = lines.get(timeout=_LOOKED)
                     if line is None:
                         break
-                    answer = json.loads(line)
+                    try:
+                        answer = json.loads(line)
+                    except ValueError:
+                        break  # cut off by a kill
                     if not answer.keys() & {"done", "failed", "pruned"}:
                         on_event(answer)
                 if stopped():
@@ -81,6 +89,11 @@ class Children:
                 held = _resident(process.pid)
                 if self._memory is not None and held > self._memory:
                     why = f"{OUT_OF_MEMORY}: it held {_size(held)}, more than {_size(self._memory)}"
+                    process.kill()
+                if (now := _worked(process.pid)) != worked:
+                    moved, worked = time.monotonic(), now
+                elif time.monotonic() - moved > _STILL:
+                    why = f"it stood still for {_STILL:.0f} s"
                     process.kill()
             code = process.wait()
         finally:
@@ -107,7 +120,9 @@ class Children:
         environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
         for key in ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT"):
             environment.pop(key, None)
-        if self._gpus is not None:
+        if self._gpus is None:
+            environment.pop("CUDA_VISIBLE_DEVICES", None)  # this process hides them from itself
+        else:
             environment["CUDA_VISIBLE_DEVICES"] = self._gpus
         with self._log.open("a", encoding="utf-8") as log:
             return subprocess.Popen(
@@ -136,6 +151,14 @@ def _resident(pid: int) -> int:
     with contextlib.suppress(OSError, ValueError, IndexError):
         pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
+def _worked(pid: int) -> int:
+    """Processor time that a process has used, in ticks; 0 where the system does not say."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
     return 0
 
 

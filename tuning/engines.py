@@ -8,15 +8,17 @@ one step, and holds the trials, too.
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import math
+import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from keras_tuner import Objective, Oracle, synchronized
+from keras_tuner import Objective, Oracle
 from keras_tuner.engine.hyperparameters import HyperParameters
 from keras_tuner.engine.trial import Trial
 from keras_tuner.oracles import (
@@ -25,6 +27,7 @@ from keras_tuner.oracles import (
     HyperbandOracle,
     RandomSearchOracle,
 )  # fmt: skip
+from keras_tuner.src.engine.oracle import LOCKS, THREADS  # which have no public name
 
 from tuning import families, folders, spaces
 from tuning.asha import AshaOracle, was_pruned
@@ -32,6 +35,24 @@ from tuning.asked import OBJECTIVES
 
 _BEFORE_THE_MODEL = 10  # random trials; KerasTuner takes three times the hyperparameters
 _RUNNING, _STOPPED, _IDLE, _COMPLETED = "RUNNING", "STOPPED", "IDLE", "COMPLETED"
+
+
+def synchronized(function: Callable[..., Any]) -> Callable[..., Any]:
+    """One thread at a time in an oracle's methods; KerasTuner's own keeps its lock where a call raises."""
+
+    @functools.wraps(function)
+    def alone(oracle: Oracle, *args: Any, **options: Any) -> Any:
+        name = threading.current_thread().name
+        if THREADS[oracle] == name:
+            return function(oracle, *args, **options)
+        with LOCKS[oracle]:
+            THREADS[oracle] = name
+            try:
+                return function(oracle, *args, **options)
+            finally:
+                THREADS[oracle] = None
+
+    return alone
 
 
 class Durable(Oracle):
@@ -59,6 +80,7 @@ class Durable(Oracle):
         self._display.verbose = 0
         self._held = False
         self.told_over = False  # whether a worker was told that there is nothing more to do
+        self.closed = False  # whether every worker is told so from now on
         if hasattr(self, "gpr"):
             self.gpr = self._make_gpr()
 
@@ -83,6 +105,9 @@ class Durable(Oracle):
     @synchronized
     def create_trial(self, tuner_id: str) -> Trial:
         """A trial for a worker; its state is on disk before it is handed out."""
+        if self.closed:
+            self.tuner_ids.discard(tuner_id)
+            return Trial(self.hyperparameters.copy(), "", _STOPPED)
         self._held = True
         again = list(self._retry_queue)
         try:
@@ -94,6 +119,11 @@ class Durable(Oracle):
         self.told_over |= trial.status == _STOPPED
         self.save()
         return trial
+
+    @synchronized
+    def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
+        """Note what was measured after an epoch."""
+        return super().update_trial(trial_id, metrics, step)
 
     @synchronized
     def end_trial(self, trial: Trial) -> None:
@@ -117,6 +147,13 @@ class Durable(Oracle):
             self.save()
 
     @synchronized
+    def at_work(self, trial_id: str, worker: str | None = None) -> bool:
+        """Whether a trial is under way, with this worker if one is named."""
+        return any(
+            one.trial_id == trial_id and worker in (None, name) for name, one in self.ongoing_trials.items()
+        )
+
+    @synchronized
     def begun(self, trial_id: str, worker: str) -> None:
         """Note when and where a trial began."""
         facts = self.facts.setdefault(trial_id, {})
@@ -132,8 +169,8 @@ class Durable(Oracle):
             status: "COMPLETED" or "FAILED".
             facts: For the report; "reason" for a trial that was not completed.
         """
-        if trial_id not in {one.trial_id for one in self.ongoing_trials.values()}:
-            return  # a worker that was given up for lost came back: its trial is another one's now
+        if not self.at_work(trial_id):
+            return
         self.facts.setdefault(trial_id, {}).update(facts, ended=_now())
         before = self.trials[trial_id]
         trial = Trial(before.hyperparameters.copy(), trial_id, status, facts.get("reason"))
@@ -166,6 +203,23 @@ class Durable(Oracle):
     def continued(self) -> set[str]:
         """Ids of trials that may still be trained further, and whose checkpoints are needed for it."""
         return set()
+
+    @synchronized
+    def needed(self, keep: int) -> set[str]:
+        """Ids of trials whose checkpoints and networks must stay on disk.
+
+        Args:
+            keep: Best trials among them.
+        """
+        under_way = [one.trial_id for one in self.ongoing_trials.values()] + list(self._retry_queue)
+        parents = {self.trials[name].hyperparameters.values.get("tuner/trial_id") for name in under_way}
+        best = {one.trial_id for one in self.get_best_trials(keep)}
+        return best | set(under_way) | parents | (set() if self.told_over else self.continued())
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything that was asked for is done."""
+        return self.told_over and not self.ongoing_trials and not self._retry_queue
 
     def get_state(self) -> dict[str, Any]:
         """KerasTuner calls this."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 import os
 import shutil
 import subprocess
@@ -23,7 +23,8 @@ from tuning.work import Beside, work
 
 _IN_A_ROW = 10  # trials that fail one after the other, and end a search
 _TOO_LARGE = 50  # configurations that are too large before any was trained, and end it, too
-_LAST_WORD = 10.0  # seconds in which workers elsewhere that wait learn that it is over
+_LAST_WORD = 15.0  # seconds in which workers elsewhere learn that it is over
+_CALLED_EVERY = 60.0  # seconds between two calls for workers
 _RESTARTS = 5  # of a worker, before the search goes on without it
 
 
@@ -38,7 +39,7 @@ class Workers:
         self._began, self._before = time.monotonic(), oracle.spent
         self._ended_before = len(oracle.end_order)
         self._over = threading.Event()
-        self._quiet_since = math.inf
+        self._called = time.monotonic()
 
     def until_over(self, look: Callable[[], None]) -> str:
         """Work until the search is over; returns its outcome."""
@@ -49,12 +50,16 @@ class Workers:
                 return self._beside(look)
         except KeyboardInterrupt:
             return "interrupted"
+        except OSError as error:  # the state could not be written: what lies there is the one before
+            self.why = f"{error.filename or self.folder}: {error.strerror}"
+            return "failed"
         finally:
             self._over.set()
-            for worker in list(self.oracle.ongoing_trials):  # who waits to be taken up again does not run
-                self.oracle.give_back(worker)
             self._spend()
-            self._tidy()
+            with contextlib.suppress(OSError):
+                for worker in list(self.oracle.ongoing_trials):  # who is to be taken up again does not run
+                    self.oracle.give_back(worker)
+                self._tidy()
 
     def _beside(self, look: Callable[[], None]) -> str:
         """One worker, in a thread of this process."""
@@ -110,28 +115,36 @@ class Workers:
                         if process.returncode != 0 and restarts[name] < _RESTARTS:
                             restarts[name] += 1
                             workers[name] = self._start(name, address, port)
-                    if ours and not workers:
-                        if any(count >= _RESTARTS for count in restarts.values()):
-                            self.why = "every worker died again and again; the log says why"
-                            return "failed"
+                    if self.oracle.finished:
                         return "finished"
-                    if not ours and self._nothing_left():
-                        return "finished"
+                    if ours and not workers and self.role is None:
+                        self.why = "every worker died again and again; the log says why"
+                        return "failed"
+                    self._call_for_workers(bool(workers), address)
                     time.sleep(0.5)
             finally:
-                for process in workers.values():
-                    process.kill()
-                for process in workers.values():
-                    process.wait()
+                self._dismiss(workers)
 
-    def _nothing_left(self) -> bool:
-        """Whether workers elsewhere were told that it is over, and none is at work."""
-        if not self.oracle.told_over or self.oracle.ongoing_trials:
-            self._quiet_since = math.inf
-            return False
-        self._quiet_since = min(self._quiet_since, time.monotonic())
-        # One that waits asks twice a second; one that died meanwhile never will.
-        return not self.oracle.tuner_ids or time.monotonic() - self._quiet_since > _LAST_WORD
+    def _call_for_workers(self, ours: bool, address: str) -> None:
+        """Say now and again that nobody is there, since a chief would wait forever without a word."""
+        now = time.monotonic()
+        if ours or self.oracle.ongoing_trials:
+            self._called = now
+        elif now - self._called > _CALLED_EVERY:
+            self._called = now
+            print(f"no worker is there; {address} waits for one", file=sys.stderr, flush=True)
+
+    def _dismiss(self, workers: dict[str, subprocess.Popen[bytes]]) -> None:
+        """Let workers elsewhere learn that it is over, and end those of this machine."""
+        self.oracle.closed = True
+        end = time.monotonic() + (0.0 if self.role is None else _LAST_WORD)
+        # One that works asks every few seconds; one that died meanwhile never will.
+        while self.oracle.tuner_ids - set(workers) and time.monotonic() < end:
+            time.sleep(0.1)
+        for process in workers.values():
+            process.kill()
+        for process in workers.values():
+            process.wait()
 
     def _start(self, name: str, address: str, port: int) -> subprocess.Popen[bytes]:
         environment = {
@@ -173,15 +186,9 @@ class Workers:
     def _tidy(self) -> None:
         """Remove the checkpoints of trials that are neither among the best nor may be trained further."""
         root = self.folder / "trials"
-        if not root.is_dir():
-            return
-        oracle = self.oracle
-        under_way = [one.trial_id for one in list(oracle.ongoing_trials.values())] + list(oracle._retry_queue)
-        wanted = {one.trial_id for one in oracle.get_best_trials(self.asked.keep)} | set(under_way)
-        wanted |= {oracle.trials[name].hyperparameters.values.get("tuner/trial_id") for name in under_way}
-        if not oracle.told_over:
-            wanted |= oracle.continued()
-        for one in root.iterdir():
-            # A trial that begins this very moment is not among those under way yet.
-            if one.name not in wanted and one.name in oracle.end_order:
+        there = list(root.iterdir()) if root.is_dir() else []
+        # What lay there before is judged by what is known after: a trial that begins meanwhile has a parent.
+        wanted = self.oracle.needed(self.asked.keep)
+        for one in there:
+            if one.name not in wanted and one.name in self.oracle.end_order:
                 shutil.rmtree(one, ignore_errors=True)

@@ -16,11 +16,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from keras_cnns._checks import unknown
+from keras_cnns.recipes import recipe_for
 from keras_cnns.registry import MODELS
 from tuning import folders, lean, spaces
 from tuning.asked import Asked, check, mirrored
 from tuning.errors import BadInput
+from tuning.families import FAMILIES
 from tuning.terminal import FAILED, INTERRUPTED, OK, python
+
+_OURS = ".search"  # marks a folder that was empty when its search began
 
 
 class Watcher(Protocol):
@@ -78,16 +82,12 @@ def _search(
     asked: Asked, searched: spaces.Space, gpus: Sequence[str], watcher: Watcher | None, command: str
 ) -> dict[str, Any]:
     from tuning import chief, engines, pictures, result, running
-    from tuning import settings as kept
-    from tuning import worker as other
 
     role = chief.role()
+    if role is not None and role[0] != "chief":
+        return _work_for_another(asked, gpus)
     found = pictures.read(asked.data, asked.seed)
     folder = Path(asked.output or f"searches/{found.title}-{asked.family}")
-    if role is not None and role[0] != "chief":
-        _wait_for(folder / kept.FILE)
-        code = other.serve(folder, asked.memory, gpus[0] if gpus else None)
-        return {"outcome": "worker", "code": code, "output": str(folder)}
     with _held(folder) as fresh:
         settings = _settings(asked, searched, found, folder, fresh)
         oracle = engines.oracle(
@@ -109,24 +109,44 @@ def _search(
 
         def look() -> None:
             nonlocal told
+            news = len(oracle.end_order) != told
+            if not news and watcher is None:
+                return
             found = so_far()
-            if len(oracle.end_order) != told:
+            if news:
                 told = len(oracle.end_order)
                 result.note(found, folder)
             if watcher is not None:
                 watcher.show(found)
 
         run = running.Workers(asked, settings, oracle, folder, gpus, role)
-        try:
-            with contextlib.nullcontext() if watcher is None else contextlib.closing(watcher):
-                outcome = run.until_over(look)
-                look()
-        finally:
-            oracle.save()
-        whole = so_far()
+        with contextlib.nullcontext() if watcher is None else contextlib.closing(watcher):
+            outcome = run.until_over(look)
+            whole = so_far()
+            if watcher is not None:
+                watcher.show(whole)
         whole.update(_summed_up(whole, outcome, run.why, asked, folder))
-        result.write(whole, folder)
+        try:
+            oracle.save()
+            result.write(whole, folder)
+        except OSError as error:
+            why = f"{error.filename or folder}: {error.strerror}"
+            whole.update(_summed_up(whole, "failed", run.why or why, asked, folder))
         return whole
+
+
+def _work_for_another(asked: Asked, gpus: Sequence[str]) -> dict[str, Any]:
+    """Be the worker that KERASTUNER_* says; what is searched, and how, the chief knows."""
+    from tuning import chief, pictures, worker
+    from tuning import settings as kept
+
+    if asked.workers > 1:
+        raise BadInput(f"--workers {asked.workers}: this is one worker, by {chief.TUNER_ID}; leave it out")
+    title = "" if asked.output else pictures.read(asked.data, asked.seed).title
+    folder = Path(asked.output or f"searches/{title}-{asked.family}")
+    _wait_for(folder / kept.FILE)
+    code = worker.serve(folder, asked.memory, gpus[0] if gpus else None)
+    return {"outcome": "worker", "code": code, "output": str(folder), "sentence": ""}
 
 
 def _settings(asked: Asked, searched: spaces.Space, found: Any, folder: Path, fresh: bool) -> Any:
@@ -149,19 +169,24 @@ def _settings(asked: Asked, searched: spaces.Space, found: Any, folder: Path, fr
             limits={
                 "parameters": asked.max_parameters, "macs": asked.max_macs, "latency_ms": asked.max_latency,
             },
-            recipes=hashlib.blake2b(repr(first.recipe).encode(), digest_size=12).hexdigest(),
+            recipes=_recipes(searched),
         )  # fmt: skip
         if not fresh:
             settings = _with_parts_in(settings, folder / "data")
         kept.keep(settings, folder)
-    except BadInput:
-        if fresh:
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
     finally:
         if not fresh:
             shutil.rmtree(parts, ignore_errors=True)
     return settings
+
+
+def _recipes(searched: spaces.Space) -> str:
+    """A digest of the recipes of all networks that a space has."""
+    builder = f"keras_cnns.{FAMILIES[searched.family].builder}"
+    names = (
+        [searched.model] if searched.model else [key for key, one in MODELS.items() if one.builder == builder]
+    )
+    return hashlib.blake2b(repr([recipe_for(name) for name in names]).encode(), digest_size=12).hexdigest()
 
 
 def _with_parts_in(settings: Any, folder: Path) -> Any:
@@ -180,7 +205,7 @@ def _probe(asked: Asked, settings: Any, folder: Path, oracle: Any, gpus: Sequenc
         BadInput: It cannot be built or trained, the objective is not measured, or the budget is too small.
     """
     from tuning import settings as kept
-    from tuning.children import OUT_OF_MEMORY, Children
+    from tuning.children import DIVERGED, OUT_OF_MEMORY, Children
 
     values = settings.searched.defaults()
     children = Children(folder / "log.txt", asked.memory, gpus[0] if gpus else None)
@@ -191,26 +216,20 @@ def _probe(asked: Asked, settings: Any, folder: Path, oracle: Any, gpus: Sequenc
         )
     finally:
         children.close()
-    if heard and answer.get("failed", "").startswith(OUT_OF_MEMORY):
-        return  # a smaller network may fit; this one will be a failed trial like any other
-    try:
-        if "done" not in answer:
-            raise BadInput(
-                f"{asked.family}: the default configuration cannot be trained: {answer.get('failed')}"
-            )
-        found = answer["done"]
-        if asked.objective not in found["measured"]:
-            raise BadInput(str(unknown("--objective", asked.objective, found["measured"])))
-        least = getattr(oracle, "rungs", (asked.epochs,))[0]
-        seconds = None if found["seconds"] is None else found["seconds"] * least
-        if asked.budget is not None and seconds is not None and seconds > asked.budget:
-            raise BadInput(
-                f"--budget of {asked.budget:g} s cannot hold one trial: {least} epoch{'s' * (least > 1)} of "
-                f"the default configuration take about {seconds:.1f} s"
-            )
-    except BadInput:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+    if heard and answer.get("failed", "").startswith((OUT_OF_MEMORY, DIVERGED)):
+        return  # others may fit or learn; this one will be a failed trial like any other
+    if "done" not in answer:
+        raise BadInput(f"{asked.family}: the default configuration cannot be trained: {answer.get('failed')}")
+    found = answer["done"]
+    if asked.objective not in found["measured"]:
+        raise BadInput(str(unknown("--objective", asked.objective, found["measured"])))
+    least = getattr(oracle, "rungs", (asked.epochs,))[0]
+    seconds = None if found["seconds"] is None else found["seconds"] * least
+    if asked.budget is not None and seconds is not None and seconds > asked.budget:
+        raise BadInput(
+            f"--budget of {asked.budget:g} s cannot hold one trial: {least} epoch{'s' * (least > 1)} of "
+            f"the default configuration take about {seconds:.1f} s"
+        )
 
 
 def _summed_up(
@@ -252,16 +271,20 @@ def _held(folder: Path) -> Iterator[bool]:
         BadInput: It cannot be written, holds something else, or another search is at work in it.
     """
     new = [one for one in (folder, *folder.parents) if not one.exists()]
-    names = {one.name for one in folder.iterdir()} - {".lock", "log.txt"} if folder.is_dir() else set()
+    names = {one.name for one in folder.iterdir()} - {".lock"} if folder.is_dir() else set()
     fresh = "search.json" not in names
-    if fresh and names - {"data", "state", "search.json.part"}:
+    if fresh and names and _OURS not in names:
         raise BadInput(f"--output {folder}: it holds no search, but {sorted(names)[0]}; give another one")
     with folders.held(folder, "search"):
+        (folder / _OURS).touch()  # it was empty, so all that will be in it is the search's
         try:
             yield fresh
         except BadInput:
+            if fresh:
+                for one in list(folder.iterdir()):
+                    shutil.rmtree(one, ignore_errors=True) if one.is_dir() else one.unlink()
             for one in new:
-                with contextlib.suppress(OSError):  # it is not there any more, or holds something
+                with contextlib.suppress(OSError):  # it holds something
                     one.rmdir()
             raise
 
@@ -276,9 +299,9 @@ def _wait_for(file: Path, seconds: float = 300) -> None:
 
 
 def _gpus(visible: str | None) -> list[str]:
-    """What CUDA_VISIBLE_DEVICES may be for one process each."""
+    """What CUDA_VISIBLE_DEVICES may be for one process each; nothing where nobody knows of any."""
     if visible is not None:
-        return [one for one in visible.split(",") if one.strip()]
+        return [one for one in visible.split(",") if one.strip()] or [""]
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True, timeout=10)
         return [str(index) for index, _ in enumerate(listed.stdout.splitlines())]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tuning.asha import PRUNED
-from tuning.children import Children, wait
+from tuning.children import Children, Interrupted, wait
 
 FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 _IDLE = 0.5  # seconds until an oracle that has nothing to do is asked again
@@ -22,8 +22,8 @@ class Desk(Protocol):
     def tell(self, trial: str, figures: Mapping[str, float], epoch: int) -> None:
         """What was measured after an epoch."""
 
-    def beat(self, trial: str) -> None:
-        """That the worker is alive."""
+    def beat(self, trial: str) -> bool:
+        """That the worker is alive; returns whether the trial is still its own."""
 
     def end(self, trial: str, status: str, facts: Mapping[str, Any]) -> None:
         """How a trial ended; "reason" stands in `facts` where it was not completed."""
@@ -82,10 +82,15 @@ def _one(
             facts.update(event["cost"])
 
     def over() -> bool:
-        desk.beat(trial)  # by the clock: a large network is silent while it is built
-        return stopped()
+        # By the clock: a large network is silent while it is built.
+        return not desk.beat(trial) or stopped()
 
-    answer = children.run(asked, heard, over)
+    try:
+        answer = children.run(asked, heard, over)
+    except Interrupted:
+        if stopped():
+            raise
+        return  # the chief took the worker for lost, or the search is over
     if "done" in answer:
         for row in answer["done"].pop("history"):  # what a process told before it was broken off, too
             tell(row)
@@ -113,8 +118,9 @@ class Beside:
         """As in `Desk`."""
         self._oracle.update_trial(trial, dict(figures), step=epoch)
 
-    def beat(self, trial: str) -> None:
+    def beat(self, trial: str) -> bool:
         """Nobody has to be told."""
+        return True
 
     def end(self, trial: str, status: str, facts: Mapping[str, Any]) -> None:
         """As in `Desk`."""

@@ -128,16 +128,19 @@ def looked_again(bundle: Bundle) -> Bundle:
 
     now, then = local.inspect(bundle.config), bundle.dataset
     for what in ("classes", "channels", "splits"):
-        if getattr(now, what) != getattr(then, what):
+        old, new = getattr(then, what), getattr(now, what)
+        if old != new:
             raise BadInput(
-                f"--data {bundle.config.data}: its {what} were {_words(getattr(then, what))} when the line was "
-                f"compiled and are {_words(getattr(now, what))}; compile it anew"
+                f"--data {bundle.config.data}: its {what} were {_words(old)} when the line was compiled and are "
+                f"{_words(new)}; compile it anew"
             )
-    ir = json.loads(json.dumps(bundle.ir))
+    ir, found = json.loads(json.dumps(bundle.ir)), json.dumps(dataclasses.asdict(now), sort_keys=True)
     for one in ir["nodes"]:
         given = one["pipelineNode"].get("parameters", {}).get("parameters", {})
         if one["pipelineNode"]["nodeInfo"]["id"] == "ImageExampleGen":
-            given["dataset"]["fieldValue"]["stringValue"] = json.dumps(dataclasses.asdict(now), sort_keys=True)
+            given["dataset"]["fieldValue"]["stringValue"] = json.dumps(
+                dataclasses.asdict(now), sort_keys=True
+            )
     return dataclasses.replace(bundle, ir=ir, dataset=now)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -82,6 +84,11 @@ class Line:
             [execution] = held.store.get_executions_by_id([execution_id])
             self._ended(node, held.store, execution)
             self.state = proto.Execution.State.Name(execution.last_known_state).lower()
+        if node == "Trainer":
+            # They are of use until the store knows that the training is done.
+            run = Path(self._teller.artifacts(node)["model_run"].uri)
+            facts = json.loads((run / "training.json").read_text(encoding="utf-8"))
+            shutil.rmtree(facts["checkpoints"], ignore_errors=True)
         self.made = {key: one.uri for key, one in self._teller.artifacts(node).items()}
 
     def finish(self) -> None:

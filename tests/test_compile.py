@@ -1,0 +1,367 @@
+"""What `kubeflow/compile.py` writes: against KFP's proto and SDK, and what its backend refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from deployed import PLAIN, ROOT, compiled, documents, refused
+from lines import Ran
+
+from cluster import bundle as bundles
+from cluster import lines, settings, spec, store
+from pipeline.config import Config
+from pipeline.sources import Dataset
+from tuning.errors import BadInput
+
+GOLDEN = Path(__file__).parent / "golden"
+WRITE = "KERAS_CNNS_WRITE_GOLDEN"
+PLACEHOLDER = r"\{\{\$(\.(in|out)puts\.(parameters|artifacts)\['\w+'\](\.(path|output_file))?)?\}\}"
+EVERYTHING = {
+    "image": "registry.example.com/team/keras-cnns:1.0", "pvc": "photos", "root": "/mnt/photos",
+    "data": "/mnt/photos/data", "mlmd_secret": "store", "image_pull_policy": "Always",
+    "image_pull_secret": "registry", "queue": "team",
+    "every_node": {"memory": "3Gi", "retries": 1, "backoff": "1m"},
+    "nodes": {
+        "Trainer": {
+            "gpu": 2, "cpu": 8, "memory": "32Gi", "shm": "8Gi", "timeout": "12h", "retries": 5,
+            "node_selector": {"cloud.example.com/gpu": "h100"},
+            "tolerations": [
+                {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
+                {"key": "spot", "operator": "Equal", "value": "yes", "effect": "NoExecute", "seconds": 60},
+            ],
+        },
+        "Evaluator": {"cpu": "500m", "memory": "", "retries": 0},
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("compiled")
+
+
+@pytest.fixture(scope="module")
+def kfp_run(place: Path) -> Ran:
+    return compiled(place, PLAIN)
+
+
+@pytest.fixture(scope="module")
+def pipeline(place: Path, kfp_run: Ran) -> dict[str, Any]:
+    assert kfp_run.code == 0, kfp_run.err
+    return documents(place / "pipeline.yaml")[0]
+
+
+@pytest.fixture(scope="module")
+def held(place: Path, kfp_run: Ran) -> dict[str, Any]:
+    return json.loads((place / "pipeline.ir.json").read_text(encoding="utf-8"))
+
+
+def small() -> bundles.Bundle:
+    """A line that no code changes."""
+    nodes = {
+        "ImageExampleGen": [], "StatisticsGen": ["ImageExampleGen"],
+        "Trainer": ["ImageExampleGen", "StatisticsGen"], "Evaluator": ["Trainer", "ImageExampleGen"],
+        "Pusher": ["Evaluator", "Trainer"],
+    }  # fmt: skip
+    ir = {
+        "nodes": [
+            {"pipelineNode": {"nodeInfo": {"id": name}, "upstreamNodes": before}}
+            for name, before in nodes.items()
+        ]
+    }
+    data = Dataset("folder", "photos", ("a", "b"), 20, 3, "f", (), 0.5, 0.6)
+    config = Config(data="/mnt/photos/data", model="resnet50", name="Photos_ResNet 50")
+    chosen = {"epochs": 90, "batch_size": 256, "learning_rate": 0.1, "accept": ""}
+    return bundles.Bundle(ir, config, data, "/mnt/photos", chosen)
+
+
+def golden(name: str, text: str) -> None:
+    file = GOLDEN / name
+    if os.environ.get(WRITE):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8"), f"if that is wanted: {WRITE}=1 pytest {__file__}"
+
+
+def test_it_says_what_it_wrote_and_what_to_type_next(kfp_run: Ran, place: Path) -> None:
+    assert kfp_run.err == ""
+    assert [line.partition(": ")[0] for line in kfp_run.out.splitlines()][:2] == [
+        "pipeline.yaml", "pipeline.ir.json",
+    ]  # fmt: skip
+    assert "11 steps of digits-lenet5" in kfp_run.out
+    assert "python kubeflow/run_local.py pipeline.yaml" in kfp_run.out
+    assert sorted(one.name for one in place.iterdir()) == ["pipeline.ir.json", "pipeline.yaml", "run.toml"]
+
+
+def test_a_task_for_each_node_in_the_graph_of_the_local_run(
+    pipeline: dict[str, Any], held: dict[str, Any]
+) -> None:
+    nodes = [one["pipelineNode"] for one in held["ir"]["nodes"]]
+    assert [one["nodeInfo"]["id"] for one in nodes] == lines.node_names(Config())
+    assert lines.node_names(Config(tune=1)) == list(lines.NODES)
+    tasks = pipeline["root"]["dag"]["tasks"]
+    assert set(tasks) == {spec.task_name(one["nodeInfo"]["id"]) for one in nodes}
+    for one in nodes:
+        task = tasks[spec.task_name(one["nodeInfo"]["id"])]
+        wanted = sorted(spec.task_name(before) for before in one.get("upstreamNodes", ()))
+        assert task.get("dependentTasks", []) == wanted
+        arguments = pipeline["deploymentSpec"]["executors"][f"exec-{task['taskInfo']['name']}"]["container"][
+            "args"
+        ]
+        assert arguments[:2] == ["--node", one["nodeInfo"]["id"]]
+
+
+def test_kfps_sdk_loads_it(place: Path, kfp_run: Ran) -> None:
+    from kfp import components
+
+    loaded = components.load_component_from_file(str(place / "pipeline.yaml"))
+    assert set(loaded.component_spec.inputs) == {
+        "root", "mlmd", "run_id", "epochs", "batch_size", "learning_rate", "accept"
+    }  # fmt: skip
+    assert loaded.component_spec.inputs["epochs"].default == 2
+    # What the SDK makes of both documents again is what we wrote.
+    assert loaded.pipeline_spec.root.dag.tasks["pusher"].component_ref.name == "comp-pusher"
+
+
+def test_nothing_that_the_backend_refuses(pipeline: dict[str, Any]) -> None:
+    dns = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+    assert dns.fullmatch(pipeline["pipelineInfo"]["name"])
+    assert pipeline["schemaVersion"] == "2.1.0"
+    for name, executor in pipeline["deploymentSpec"]["executors"].items():
+        assert dns.fullmatch(name)
+        assert list(executor) == ["container"], "no resolver, importer or customJob"
+        container = executor["container"]
+        assert "lifecycle" not in container
+        words = [*container["command"], *container["args"]]
+        assert max(map(len, words)) < 100 * 1024
+        for word in words:
+            assert "{{" not in re.sub(PLACEHOLDER, "", word), word
+    for name, task in pipeline["root"]["dag"]["tasks"].items():
+        assert dns.fullmatch(name)
+        assert task["cachingOptions"] == {}
+        assert "triggerPolicy" not in task
+        assert "iterator" not in " ".join(task).lower()
+        component = pipeline["components"][task["componentRef"]["name"]]
+        assert component["executorLabel"] in pipeline["deploymentSpec"]["executors"]
+        wanted = set(component["inputDefinitions"]["parameters"])
+        assert set(task["inputs"]["parameters"]) == wanted
+        used = set(re.findall(r"inputs\.parameters\['(\w+)'\]", json.dumps(
+            pipeline["deploymentSpec"]["executors"][component["executorLabel"]]
+        )))  # fmt: skip
+        assert used == wanted
+    assert set(pipeline["root"]["inputDefinitions"]["parameters"]) >= {"root", "mlmd", "run_id", "epochs"}
+
+
+def test_the_line_that_the_first_step_brings_is_the_file_beside(
+    place: Path, pipeline: dict[str, Any], tmp_path: Path
+) -> None:
+    words = pipeline["deploymentSpec"]["executors"]["exec-image-example-gen"]["container"]["args"]
+    brought = tmp_path / words[words.index("--ir") + 1]
+    bundles.unpack(words[words.index("--ir-text") + 1], brought)
+    assert brought.read_text(encoding="utf-8") == (place / "pipeline.ir.json").read_text(encoding="utf-8")
+    found = bundles.read(brought, "/mnt/elsewhere", {"epochs": "7"})
+    assert found.config.epochs == found.parameters["epochs"] == 7
+    assert "/mnt/keras-cnns" not in json.dumps(found.ir)
+    assert "/mnt/elsewhere/digits-lenet5/checkpoints" in json.dumps(found.ir)
+    others = [key for key in pipeline["deploymentSpec"]["executors"] if key != "exec-image-example-gen"]
+    assert all("--ir-text" not in json.dumps(pipeline["deploymentSpec"]["executors"][key]) for key in others)
+
+
+def test_the_same_line_compiles_to_the_same_text(place: Path, kfp_run: Ran, tmp_path: Path) -> None:
+    assert compiled(tmp_path, PLAIN).code == 0
+    for name in ("pipeline.yaml", "pipeline.ir.json"):
+        assert (tmp_path / name).read_bytes() == (place / name).read_bytes()
+
+
+def test_everything_that_a_cluster_can_give_stands_where_kfp_reads_it() -> None:
+    line = small()
+    made = settings.cluster(EVERYTHING, line.nodes)
+    found = [spec.pipeline(line, made), spec.platform(line, made)]
+    for one in found[0]["deploymentSpec"]["executors"].values():
+        words = one["container"]["args"]
+        if "--ir-text" in words:  # compressed, and so the library's affair
+            words[words.index("--ir-text") + 1] = "PACKED"
+    golden("pipeline.yaml", yaml.safe_dump_all(found, sort_keys=True, width=1000))
+
+
+def test_the_platform_is_one_of_kfps_proto() -> None:
+    platform = pytest.importorskip("kfp.kubernetes", reason="kfp-kubernetes is of the current lane")
+    from google.protobuf import json_format
+
+    line = small()
+    executors = spec.platform(line, settings.cluster(EVERYTHING, line.nodes))["platforms"]["kubernetes"]
+    for one in executors["deploymentSpec"]["executors"].values():
+        json_format.ParseDict(one, platform.kubernetes_executor_config_pb2.KubernetesExecutorConfig())
+
+
+def test_vertex_gets_the_job_of_tfxs_own_runner(tmp_path: Path) -> None:
+    from google.protobuf import json_format
+    from kfp.pipeline_spec import pipeline_spec_pb2
+
+    table = """
+    [kubeflow]
+    image = "europe-docker.pkg.dev/project/team/keras-cnns:1"
+    root = "/gcs/bucket/lines"
+    nodes.Trainer = {gpu = 1, gpu_type = "NVIDIA_TESLA_T4"}
+    """
+    ran = compiled(tmp_path, PLAIN + table, "--target", "vertex", "--output", "job.json")
+    assert ran.code == 0, ran.err
+    job = json.loads((tmp_path / "job.json").read_text(encoding="utf-8"))
+    json_format.ParseDict(job, pipeline_spec_pb2.PipelineJob())
+    text = json.dumps(_told(job), indent=1, sort_keys=True)
+    golden("vertex.json", text + "\n")
+
+
+def _told(job: dict[str, Any]) -> dict[str, Any]:
+    """A job without what another version of TFX or of our code writes otherwise."""
+    pipeline = job["pipelineSpec"]
+    executors = {
+        name: {
+            key: [word for word in value if "\n" not in word] if key == "args" else value
+            for key, value in one["container"].items()
+        } if "container" in one else {"resolver": sorted(one["resolver"]["outputArtifactQueries"])}
+        for name, one in pipeline["deploymentSpec"]["executors"].items()
+    }  # fmt: skip
+    tasks = {
+        name: {
+            "after": sorted(one.get("dependentTasks", [])),
+            "artifacts": {key: value["taskOutputArtifact"]["producerTask"]
+                          for key, value in one.get("inputs", {}).get("artifacts", {}).items()},
+            "parameters": sorted(one.get("inputs", {}).get("parameters", {})),
+        }
+        for name, one in pipeline["root"]["dag"]["tasks"].items()
+    }  # fmt: skip
+    return {
+        "name": job["displayName"], "root": job["runtimeConfig"]["gcsOutputDirectory"],
+        "schemaVersion": pipeline["schemaVersion"], "executors": executors, "tasks": tasks,
+        "inputs": sorted(pipeline["root"]["inputDefinitions"]["parameters"]),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("config", "arguments", "sentence"),
+    [
+        ("", ["--config", "none.toml"], "none.toml: there is no such file"),
+        ("", ["--target", "kpf"], "--target='kpf' is not known. Did you mean 'kfp'?"),
+        ("", ["--output", "no/where.yaml"], "there is no folder no"),
+        ("", ["--image", "keras-cnns"], "a name with a tag, such as keras-cnns:1.0, not 'keras-cnns'"),
+        ("", ["--image", "host:5000/keras-cnns"], "image must be a name with a tag"),
+        ("modle = 'lenet5'", [], "key='modle' is not known. Did you mean 'model'?"),
+        ("model = 'lenet6'", [], "lenet5"),
+        ("warm_start = 'models/a/1'", [], "warm_start"),
+        ("data = 'photos'", [], "photos"),
+        ("[kubeflow]\nimge = 'a:1'", [], "Did you mean 'image'?"),
+        ("[kubeflow]\npvc = 'A b'", [], "pvc must be a name of Kubernetes"),
+        ("[kubeflow]\nroot = 'mnt'", [], "root must be a path from / on"),
+        ("[kubeflow]\nroot = 7", [], "root must be text, not 7"),
+        ("[kubeflow]\nimage_pull_policy = 'always'", [], "Did you mean 'Always'?"),
+        ("[kubeflow]\nmlmd = 'postgres://x'", [], "must begin with sqlite:, mysql: or grpc:"),
+        ("[kubeflow]\nmlmd = 'mysql://u:hush@host/db'", [], "a password does not belong there"),
+        ("[kubeflow.nodes.Trainr]\ncpu = 2", [], "Did you mean 'Trainer'?"),
+        ("[kubeflow.nodes.Tuner]\ncpu = 2", [], "node='Tuner' is not known"),
+        ("[kubeflow.nodes.Trainer]\ngpus = 2", [], "Did you mean 'gpu'?"),
+        ("[kubeflow.nodes.Trainer]\ngpu = 'two'", [], "gpu must be a whole number, not 'two'"),
+        ("[kubeflow.nodes.Trainer]\ngpu = true", [], "gpu must be a whole number, not True"),
+        ("[kubeflow.nodes.Trainer]\ngpu = -1", [], "gpu must be at least 0, not -1"),
+        ("[kubeflow.nodes.Trainer]\nmemory = '4 GB'", [], "memory must be such as 4Gi, not '4 GB'"),
+        ("[kubeflow.nodes.Trainer]\ntimeout = 'soon'", [], "timeout must be such as 2h, not 'soon'"),
+        ("[kubeflow.nodes.Trainer]\ntolerations = [{ky = 'a'}]", [], "Did you mean 'key'?"),
+        ("[kubeflow.nodes.Trainer]\nnode_selector = {a = 1}", [], "must have text for each label"),
+        ("[kubeflow.nodes.Evaluator]\ngpu = 1", [], "this step cannot use a GPU; Trainer and Tuner can"),
+        ("", ["--target", "vertex"], "Vertex AI keeps files in a bucket; give /gcs/BUCKET/FOLDER"),
+        (
+            "[kubeflow]\nroot = '/gcs/b/l'\nnodes.Trainer = {gpu = 1}", ["--target", "vertex"],
+            "give Vertex AI's, such as NVIDIA_TESLA_T4",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_compiled_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], config: str,
+    arguments: list[str], sentence: str,
+) -> None:  # fmt: skip
+    import importlib.util
+
+    loaded = importlib.util.spec_from_file_location("compile_script", ROOT / "kubeflow" / "compile.py")
+    assert loaded is not None
+    assert loaded.loader is not None
+    module = importlib.util.module_from_spec(loaded)
+    loaded.loader.exec_module(module)
+    monkeypatch.chdir(tmp_path)
+    Path("run.toml").write_text(config, encoding="utf-8")
+    given = arguments if "--config" in arguments else ["--config", "run.toml", *arguments]
+    code = module.main(given)
+    out, err = capsys.readouterr()
+    assert sentence in refused(Ran(code, out, err))
+    assert [one.name for one in tmp_path.iterdir()] == ["run.toml"]
+
+
+def test_no_config_is_refused(tmp_path: Path) -> None:
+    from deployed import script
+
+    assert "--config is missing; name the run.toml of a local run" in refused(script("compile", tmp_path))
+
+
+def test_data_that_pods_do_not_see_is_refused() -> None:
+    data = Dataset("folder", "photos", ("a", "b"), 20, 3, "f", (), 0.5, 0.6)
+    config = Config(data="/home/me/photos", name="n")
+    with pytest.raises(BadInput, match=r'say in \[kubeflow\] where it is there: data = "/mnt/x/data/photos"'):
+        lines.in_pods(config, data, "/mnt/x", "")
+    moved = lines.in_pods(config, data, "/mnt/x", "/mnt/x/data/photos")
+    assert (moved.data, moved.models, moved.output) == ("/mnt/x/data/photos", "/mnt/x/models", "/mnt/x/n")
+    data = dataclasses.replace(data, kind="tfds")
+    assert lines.in_pods(config, data, "/mnt/x", "/mnt/x/tfds").data_dir == "/mnt/x/tfds"
+
+
+def test_settings_of_a_file_of_its_own_stand_over_the_configurations(tmp_path: Path) -> None:
+    (tmp_path / "cluster.toml").write_text("pvc = 'mine'\nnodes.Trainer.gpu = 1\n", encoding="utf-8")
+    table = "[kubeflow]\npvc = 'theirs'\nmlmd = 'sqlite:m.db'\nnodes.Trainer.cpu = 3\n"
+    ran = compiled(tmp_path, PLAIN + table, "--cluster", "cluster.toml", "--image", "a:b")
+    assert ran.code == 0, ran.err
+    made, platform = documents(tmp_path / "pipeline.yaml")
+    container = made["deploymentSpec"]["executors"]["exec-trainer"]["container"]
+    assert container["image"] == "a:b"
+    assert container["resources"]["cpuLimit"] == 3
+    assert container["resources"]["accelerator"] == {"type": "nvidia.com/gpu", "count": "1"}
+    pod = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-trainer"]
+    assert pod["pvcMount"][0]["constant"] == "mine"
+    assert "secretAsEnv" not in pod, "only a mysql: store has a password"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("sqlite:/a/b.db", store.Store("sqlite", file="/a/b.db")),
+        ("sqlite:b.db", store.Store("sqlite", file="/root/b.db")),
+        ("sqlite:///a/b.db", store.Store("sqlite", file="/a/b.db")),
+        ("grpc://host", store.Store("grpc", host="host", port=8080)),
+        ("mysql://me@host:1/db", store.Store("mysql", "", "host", 1, "me", "hush", "db")),
+        ("mysql://host/db", "write mysql://USER@HOST:3306/DATABASE"),
+        ("mysql://me@host", "write mysql://USER@HOST:3306/DATABASE"),
+        ("grpc://me@host", None),
+        ("grpc://host:port", "the port is no number"),
+        ("sqlite:", "name a file"),
+        ("host:3306", "must begin with sqlite:, mysql: or grpc:"),
+    ],
+)
+def test_the_address_of_a_store(monkeypatch: pytest.MonkeyPatch, text: str, found: Any) -> None:
+    monkeypatch.setenv(store.PASSWORD, "hush")
+    if isinstance(found, store.Store):
+        made = store.parse(text, "/root")
+        assert made == found
+        assert "hush" not in repr(made)
+    elif found is not None:
+        with pytest.raises(BadInput, match=found):
+            store.parse(text, "/root")
+
+
+def test_a_password_in_an_address_is_not_repeated() -> None:
+    with pytest.raises(BadInput) as caught:
+        store.parse("mysql://me:hush@host/db", "/root")
+    assert "hush" not in str(caught.value)
