@@ -262,7 +262,7 @@ def test_data_that_has_other_classes_now_is_refused(place: Path, tmp_path: Path)
     held["dataset"]["classes"] = held["dataset"]["classes"][:9]
     (tmp_path / "line.json").write_text(json.dumps(held), encoding="utf-8")
     ran = node(place, "ImageExampleGen", "--run-id", "x", "--ir", tmp_path / "line.json", root=tmp_path)
-    assert "its classes were 0, 1, 2, 3, 4, 5, 6, 7, 8 when the line was compiled" in refused(ran)
+    assert "its classes were 0, 1, 2, 3, 4, 5, 6, 7, 8 when it was compiled" in refused(ran)
 
 
 def test_help_answers_at_once() -> None:

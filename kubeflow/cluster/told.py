@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.bundle import Bundle
+from tuning.errors import BadInput
 
 
 class Ear:
@@ -178,12 +179,19 @@ def executor_output(given: str, metrics: Mapping[str, float]) -> None:
     said = {"artifacts": {"metrics": {"artifacts": [
         {"name": one.get("name", "metrics"), "uri": one["uri"], "metadata": dict(metrics)}
     ]}}}  # fmt: skip
-    Path(file).parent.mkdir(parents=True, exist_ok=True)
-    Path(file).write_text(json.dumps(said), encoding="utf-8")
+    put(file, json.dumps(said))
 
 
 def put(file: str, text: str) -> None:
-    """Write an output where KFP asked for it; nothing where it did not."""
-    if file:
+    """Write an output where KFP asked for it; nothing where it did not.
+
+    Raises:
+        BadInput: It cannot be written there.
+    """
+    if not file:
+        return
+    try:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
         Path(file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{file} cannot be written: {error.strerror}") from None
