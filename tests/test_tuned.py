@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -206,6 +208,27 @@ def test_kerastuners_own_file_is_taken_too(tmp_path: Path) -> None:
     assert found is not None
     assert found["learning_rate"] == 0.01
     assert found.keys() == spaces.space("lenet5_modern").defaults().keys()
+
+
+def test_a_search_for_more_configurations_goes_on_and_another_does_not(tmp_path: Path) -> None:
+    from pipeline.components.example_gen import FACTS
+    from pipeline.tuner import tuner_fn
+
+    facts = {"classes": ["a", "b"], "splits": {"train": {"count": 4}}}
+    (tmp_path / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+
+    def folder(**options: Any) -> Path:
+        config = Config(model="lenet5_modern", image_size=32, fit="resize", **options)
+        wanted = {"config": dataclasses.asdict(config), "channels": 1, "measured": "train", "code": "a",
+                  "folder": str(tmp_path / "tuning")}  # fmt: skip
+        files = [str(tmp_path / "Split-train" / "data-*.gz")]
+        found = tuner_fn(SimpleNamespace(custom_config=wanted, train_files=files, eval_files=files))
+        return found.tuner.asked.output
+
+    first = folder(tune=20)
+    assert folder(tune=30) == first
+    assert folder(tune=20, seed=1) != first
+    assert folder(tune=20, tune_fix="width=1") != first
 
 
 def test_what_a_widened_search_found_is_taken(tmp_path: Path) -> None:
