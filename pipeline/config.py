@@ -15,7 +15,7 @@ from keras_cnns.recipes import RECIPE_NAMES, Recipe, recipe_for
 from keras_cnns.registry import MODELS
 from pipeline import schema
 from pipeline.changes import CHANGES, accepted
-from tuning.asked import ENGINES
+from tuning.asked import ENGINES, role
 from tuning.errors import BadInput
 
 # Data whose pictures mean something else in a mirror.
@@ -90,7 +90,7 @@ class Config:
     )
     tune_workers: int = _option(1, "trials that run side by side, one GPU each where there are", "N", 1)
     tune_fix: str | None = _option(
-        None, "hyperparameters that are not searched: width=1,depth=20", "NAME=VALUE"
+        None, "hyperparameters that are not searched, or a choice's values: width=1,depth=20|32", "NAME=VALUE"
     )
     tune_range: str | None = _option(None, "less of some: lr=1e-4:1e-1,width=0.5:1", "NAME=LOW:HIGH")
     tune_max_parameters: float | None = _option(None, "parameters of the largest network to train", "N", 1)
@@ -242,40 +242,24 @@ def _check_tuning(config: Config) -> None:
         raise BadInput("--warm-start begins with another network's weights; leave it out with --tune")
     if config.tune_engine not in ENGINES:
         raise BadInput(str(unknown("--tune-engine", config.tune_engine, ENGINES)))
+    most = config.tune_max_parameters
+    if most is not None and not most < math.inf:
+        raise BadInput(f"--tune-max-parameters must be finite, not {most}")
     if config.tune:
-        tuned.space_of(config)
+        role()
+        if not tuned.space_of(config).searched():
+            raise BadInput("--tune: every hyperparameter is fixed, and nothing is left to search")
+    else:
+        _check_unused(config)
     tuned.from_file(config)
 
 
-def pairs(option: str, text: str | None) -> dict[str, str]:
-    """The values of `--tune-fix`: `width=1,depth=20`.
-
-    Raises:
-        BadInput: It is not written so.
-    """
-    found: dict[str, str] = {}
-    for part in filter(None, (text or "").split(",")):
-        name, _, value = part.partition("=")
-        if not name.strip() or not value.strip():
-            raise BadInput(f"{option} {text}: write NAME=VALUE, with commas between several")
-        found[name.strip()] = value.strip()
-    return found
-
-
-def ranges(option: str, text: str | None) -> dict[str, tuple[float, float]]:
-    """The values of `--tune-range`: `lr=1e-4:1e-1,width=0.5:1`.
-
-    Raises:
-        BadInput: It is not written so.
-    """
-    found: dict[str, tuple[float, float]] = {}
-    for name, value in pairs(option, text).items():
-        low, _, high = value.partition(":")
-        try:
-            found[name] = float(low), float(high)
-        except ValueError:
-            raise BadInput(f"{option} {text}: write NAME=LOW:HIGH, with two numbers") from None
-    return found
+def _check_unused(config: Config) -> None:
+    """Refuse what narrows a search that nobody asked for."""
+    for one in fields(Config):
+        used = one.name == "tune_space" and config.hyperparameters is not None
+        if one.name.startswith("tune_") and getattr(config, one.name) != one.default and not used:
+            raise BadInput(f"{option_name(one.name)} is for a search; give --tune, too, or leave it out")
 
 
 def beam_options(config: Config) -> list[str]:

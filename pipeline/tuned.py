@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import Config, pairs, ranges
+from pipeline.config import Config
 from tuning import families, narrowing, spaces
 from tuning.asked import Asked
 from tuning.errors import BadInput
@@ -23,9 +23,18 @@ def space_of(config: Config) -> spaces.Space:
         BadInput: There is no such space or hyperparameter, or nothing is left of it.
     """
     whole = spaces.space(config.tune_space or config.model, mirror=config.mirror != "no")
-    return narrowing.narrow(
-        whole, pairs("--tune-fix", config.tune_fix), ranges("--tune-range", config.tune_range)
+    return narrowing.narrow(whole, **_narrowed(config))
+
+
+def _narrowed(config: Config) -> dict[str, Any]:
+    """`--tune-fix width=1,depth=20` and `--tune-range lr=1e-4:1e-1,width=0.5:1` as `narrow` takes them."""
+    fix, ranges = (
+        [one for one in (text or "").split(",") if one.strip()]
+        for text in (config.tune_fix, config.tune_range)
     )
+    return {
+        "fix": narrowing.pairs("--tune-fix", fix), "ranges": narrowing.ranges("--tune-range", ranges),
+    }  # fmt: skip
 
 
 def asked(config: Config, data: Any, folder: Path, gpus: str | None) -> Asked:
@@ -40,10 +49,9 @@ def asked(config: Config, data: Any, folder: Path, gpus: str | None) -> Asked:
     return Asked(
         family=config.tune_space or config.model, data=data, trials=config.tune,
         epochs=config.tune_epochs or config.training.epochs, engine=config.tune_engine,
-        fix=pairs("--tune-fix", config.tune_fix), ranges=ranges("--tune-range", config.tune_range),
-        max_parameters=config.tune_max_parameters, workers=config.tune_workers, seed=config.seed,
-        mirror=config.mirror != "no", image_size=config.image_size, fit=str(config.fit), keep=1,
-        output=folder, gpus=gpus,
+        **_narrowed(config), max_parameters=config.tune_max_parameters, workers=config.tune_workers,
+        seed=config.seed, mirror=config.mirror != "no", image_size=config.image_size, fit=str(config.fit),
+        keep=1, output=folder, gpus=gpus,
     )  # fmt: skip
 
 
@@ -58,16 +66,17 @@ def from_file(config: Config) -> dict[str, Any] | None:
     path = Path(config.hyperparameters)
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
-        values = dict(held.get("values", held))  # KerasTuner's own form has the space, too
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise BadInput(f"--hyperparameters {path}: {error}") from None
-    family = values.pop("family", config.tune_space or config.model)
+    values = held.get("values", held) if isinstance(held, dict) else held  # KerasTuner's has the space, too
+    if not isinstance(values, dict):
+        raise BadInput(f"--hyperparameters {path}: it must hold names and their values, not {values!r:.40}")
     wanted = config.tune_space or config.model
+    family = values.pop("family", wanted)
     if family != wanted:
-        raise BadInput(
-            f"--hyperparameters {path} are of {family}, not of {wanted}; give --tune-space {family}"
-            if family in families.FAMILIES else f"--hyperparameters {path} are of {family}, not of {wanted}"
-        )  # fmt: skip
+        known = isinstance(family, str) and family in families.FAMILIES
+        hint = f"; give --tune-space {family}" if known else ""
+        raise BadInput(f"--hyperparameters {path} are of {family}, not of {wanted}{hint}")
     try:
         return narrowing.checked(spaces.space(wanted, mirror=config.mirror != "no"), values)
     except BadInput as error:

@@ -46,8 +46,10 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     given = fn_args.custom_config
     config = Config(**given["config"])
     data = _data(fn_args, given)
-    # Another search must not go on from this one's state: other examples lie in another folder.
-    key = hashlib.blake2b(json.dumps([given, fn_args.train_files], sort_keys=True).encode(), digest_size=8)
+    # Another search must not go on from this one's state, but one for more configurations does; other
+    # examples lie in another folder.
+    whole = {**given, "config": {**given["config"], "tune": None}}
+    key = hashlib.blake2b(json.dumps([whole, fn_args.train_files], sort_keys=True).encode(), digest_size=8)
     folder = Path(given["folder"]) / key.hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
     tuner = Tuner(tuned.asked(config, data, folder, workers.VISIBLE), _Teller())

@@ -1,8 +1,9 @@
-"""A family in KerasTuner's own tuners."""
+"""A family in KerasTuner's own tuners, and our search as a tuner of KerasTuner."""
 
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+from searching import begun
 
 import tuning
 from keras_cnns.registry import create_model
 from tuning import engines, spaces
+from tuning.asked import Asked
 from tuning.errors import BadInput
+from tuning.tuner import Tuner
 
 TUNERS = {
     "random": lambda model, **how: keras_tuner.RandomSearch(model, max_trials=2, **how),
@@ -98,6 +102,54 @@ def test_pictures_are_changed_as_the_trial_says(monkeypatch: pytest.MonkeyPatch)
     plain, changed = (np.sort(one.astype("float32").reshape(32, -1), 0) for one in seen)
     assert np.array_equal(plain, np.sort(images.astype("float32").reshape(32, -1), 0))
     assert not np.array_equal(plain, changed)
+
+
+@pytest.mark.parametrize("strength", [0, 3])
+def test_a_share_is_held_out_and_pictures_are_weighed(strength: int, tmp_path: Path) -> None:
+    images, labels = pictures(100)
+    weights = np.where(np.arange(100) < 80, 1.0, 0.0)
+    model = family(fix={"augmentation": strength, "label_smoothing": 0, "lr": 0.01})
+    tuner = keras_tuner.RandomSearch(
+        model, objective="val_accuracy", max_trials=1, directory=str(tmp_path), overwrite=True
+    )
+    tuner.search(images, labels, validation_split=0.2, sample_weight=weights, epochs=1, verbose=0)
+    trial = tuner.oracle.get_best_trials(1)[0]
+    assert trial.status == "COMPLETED"
+    assert trial.metrics.get_history("val_loss")[0].mean() == [0.0]  # the last fifth, which weighs nothing
+
+
+def test_a_search_as_a_tuner_must_be_told_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match="output must be the folder of the search, not None"):
+        Tuner(Asked("lenet5_modern"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_search_as_a_tuner_may_be_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a chief that is another process; what was found is then known here, too."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    role = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(port)}
+    chief = begun(
+        tmp_path, "search", "lenet5_modern", "--engine", "random", "--trials", 1, "--epochs", 1,
+        "--output", "s", KERASTUNER_TUNER_ID="chief", **role,
+    )  # fmt: skip
+    try:
+        for name, value in {**role, "KERASTUNER_TUNER_ID": "other"}.items():
+            monkeypatch.setenv(name, value)
+        asked = Asked("lenet5_modern", engine="random", trials=1, epochs=1, output=tmp_path / "s")
+        tuner = Tuner(asked)
+        tuner.search()
+        assert chief.wait(120) == 0, (tmp_path / "printed.txt").read_text()
+    finally:
+        chief.kill()
+        chief.wait()
+    assert tuner.result["outcome"] == "worker"
+    told = json.loads((tmp_path / "s" / "result.json").read_text())
+    [trial] = told["trials"]
+    assert trial["worker"] == "other"
+    assert tuner.get_best_hyperparameters(1)[0].values == trial["values"]
 
 
 def test_conditions_are_kerastuners_own() -> None:

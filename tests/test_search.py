@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -118,13 +119,23 @@ def test_the_best_network_predicts(place: Path, small_search: Ran) -> None:
     np.testing.assert_allclose(answer.sum(axis=1), 1, rtol=1e-5)
 
 
-def test_show_and_report_read_what_it_left(copied: Path) -> None:
+def test_show_and_report_read_what_it_left(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from tuning.__main__ import main
 
     (copied / "s" / "report.html").unlink()
     assert main(["report", str(copied / "s")]) == 0
     assert (copied / "s" / "report.html").is_file()
+    capsys.readouterr()
     assert main(["show", str(copied / "s")]) == 0
+    first, *rows = capsys.readouterr().out.splitlines()
+    found = result(copied / "s")
+    best = next(one for one in found["trials"] if one["id"] == found["best"])
+    assert first == found["sentence"]
+    assert len(rows) == 3
+    scores = [float(row.split()[1]) for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    assert rows[0].startswith(f"{best['configuration']}  {best['score']:.4f} after epoch 2  ")
+    assert f"batch_size {best['values']['batch_size']}" in rows[0]
 
 
 def test_the_same_command_again_repeats_nothing(copied: Path) -> None:
@@ -216,6 +227,9 @@ def test_a_search_that_is_killed_goes_on(tmp_path: Path) -> None:
     assert not (folder / "report.html").exists()
     so_far = result(folder)  # `show` works after a kill, too
     assert so_far["outcome"] == "running"
+    with (folder / "trials.csv").open(newline="") as rows:
+        assert len(list(csv.DictReader(rows))) >= 1
+    assert json.loads((folder / "hyperparameters.json").read_text())["family"] == "lenet5"
     before, reached = finished(folder), epochs_on_disk(folder)[broken]
     assert broken not in before
     ran = tuning(tmp_path, *command)
@@ -261,18 +275,42 @@ def test_a_search_by_any_engine_goes_on_after_a_kill(tmp_path: Path, engine: str
         )
 
 
+def held_at_rest(search: int, training: int) -> int:
+    """Bytes of a search and of all its processes: one that has trained and stands still, and the next one."""
+    os.kill(training, signal.SIGSTOP)
+    before = 0
+
+    def steady() -> int:
+        nonlocal before
+        time.sleep(2)
+        last, before = before, sum(map(resident, {search} | family(search)))
+        return before if before - last < 2**20 and len(trial_processes(search)) == 2 else 0
+
+    return until(steady)
+
+
 def test_a_trial_that_is_killed_is_a_failed_one_and_memory_returns(tmp_path: Path) -> None:
     folder = tmp_path / "s"
-    search = begun(tmp_path, *SMALL, "--engine", "random", "--epochs", "8", "--trials", "3")
+    search = begun(
+        tmp_path, *SMALL, "--engine", "random", "--epochs", "8", "--trials", "3", "--fix", "batch_size=32"
+    )
+
+    def training() -> tuple[str, int]:
+        """The trial that trains and its process, which was started before the one that waits."""
+        name = until(
+            lambda: next((one for one in under_way(folder) if epochs_on_disk(folder).get(one)), None)
+        )
+        return name, min(trial_processes(search.pid))
+
     try:
-        until(lambda: any(epochs_on_disk(folder).values()))
-        held = resident(search.pid)
-        victim = under_way(folder)[0]
-        # The one that trains was started first; the other one waits for the next trial.
-        os.kill(min(trial_processes(search.pid)), signal.SIGKILL)
-        until(lambda: victim in finished(folder))
+        victim, process = training()
+        held = held_at_rest(search.pid, process)
+        alone = resident(process)
+        os.kill(process, signal.SIGKILL)
         until(lambda: len(finished(folder)) >= 2)
-        grown = resident(search.pid) - held
+        _, process = training()
+        grown = held_at_rest(search.pid, process) - held
+        os.kill(process, signal.SIGCONT)
         assert search.wait(900) == 0
     finally:
         search.kill()
@@ -281,7 +319,7 @@ def test_a_trial_that_is_killed_is_a_failed_one_and_memory_returns(tmp_path: Pat
     assert trials[victim]["status"] == "failed"
     assert "signal 9" in trials[victim]["reason"]
     assert sorted(one["status"] for one in trials.values()) == ["completed", "completed", "failed"]
-    assert grown < 100 * 2**20
+    assert grown < 150 * 2**20 < alone / 2  # nothing stays of two processes that trained
 
 
 def test_a_search_that_is_interrupted_says_how_to_go_on(tmp_path: Path) -> None:
@@ -304,16 +342,26 @@ def test_a_search_that_is_interrupted_says_how_to_go_on(tmp_path: Path) -> None:
 
 
 def test_a_trial_beyond_its_memory_is_a_failed_one(tmp_path: Path) -> None:
-    """The process that asks for more is ended, with a reason; a real search's trials go the same way."""
+    """The process that asks for more is ended, with a reason: here while a large network is trained."""
+    import numpy as np
+
     from tuning.children import Children
 
-    children = Children(tmp_path / "log.txt", memory=50 * 2**20)
+    file, heard = tmp_path / "few.npz", []
+    np.savez(file, images=np.zeros((64, 32, 32, 1), "uint8"), labels=np.arange(64) % 2)
+    part = {"kind": "arrays", "file": str(file)}
+    request = {
+        "model": "lenet5_modern", "arguments": {"width": 40.0}, "labels": ["a", "b"], "seed": 0, "recipe": {},
+        "train": part, "val": part, "preprocess": {"height": 32, "width": 32, "channels": 1}, "probe": True,
+    }  # fmt: skip
+    children = Children(tmp_path / "log.txt", memory=2**30)
     try:
-        answer = children.run({"probe": True}, lambda _: None, spare=False)
+        answer = children.run(request, heard.append, spare=False)
     finally:
         children.close()
-    assert answer["failed"].startswith("out of memory: it held ")
-    assert answer["failed"].endswith("more than 0.05 GiB")
+    assert heard[0]["cost"]["parameters"] > 9e7  # it was built
+    assert answer["failed"].startswith("out of memory: it held 1.")
+    assert answer["failed"].endswith("more than 1.00 GiB")
 
 
 def test_a_limit_that_nothing_can_hold_is_refused(tmp_path: Path) -> None:

@@ -326,6 +326,40 @@ def test_csv_takes_names_that_are_no_text(tmp_path):
     assert "\\udcff" in table.write_csv(hostile(), tmp_path / "t.csv").read_text(encoding="utf-8")
 
 
+# --- files
+
+
+def test_what_was_found_so_far_lies_there_while_the_search_runs(tmp_path, capsys):
+    from tuning import result as written
+    from tuning.__main__ import main
+
+    found = search(9, outcome="running", sentence="")
+    written.note(found, tmp_path)
+    best = findings.best_trial(found)
+    held = json.loads((tmp_path / "hyperparameters.json").read_text())
+    assert held == {"family": "resnet", **best["values"]}
+    assert len(cells(tmp_path / "trials.csv")) == 1 + len(found["trials"])
+    assert sorted(one.name for one in tmp_path.iterdir()) == [
+        "hyperparameters.json", "result.json", "trials.csv"
+    ]  # fmt: skip
+    assert main(["show", str(tmp_path)]) == 0
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first == "the search is running, or was broken off"
+    assert second.startswith(f"{findings.configurations(found)[0].name}  {best['score']:.4f} after epoch")
+    assert main(["report", str(tmp_path)]) == 0
+    assert (tmp_path / "report.html").is_file()
+
+
+def test_nothing_else_is_lost_where_tensorboards_files_cannot_be_written(tmp_path):
+    from tuning import result as written
+
+    (tmp_path / "tensorboard").write_text("in the way")
+    with pytest.raises(OSError, match="tensorboard"):
+        written.write(search(9), tmp_path)
+    for name in ("result.json", "trials.csv", "hyperparameters.json", "report.html"):
+        assert (tmp_path / name).is_file()
+
+
 # --- TensorBoard
 
 

@@ -113,8 +113,7 @@ def test_a_conditional_hyperparameter_counts_beside_its_parent_only() -> None:
 
 def test_what_can_no_longer_count_leaves_the_space() -> None:
     assert "stem" not in narrowing.narrow(spaces.space("resnet"), fix={"depth": 20}).dimensions
-    assert "stem" not in narrowing.narrow(spaces.space("resnet"), ranges={"depth": (20, 33)}, choices={
-        "depth": [20, 32]}).dimensions  # fmt: skip
+    assert "stem" not in narrowing.narrow(spaces.space("resnet"), fix={"depth": "20|32"}).dimensions
     assert "stem" in narrowing.narrow(spaces.space("resnet"), fix={"depth": "18"}).dimensions
 
 
@@ -133,16 +132,24 @@ def test_a_user_fixes_values() -> None:
 
 def test_a_user_narrows_ranges_and_choices() -> None:
     narrowed = narrowing.narrow(
-        spaces.space("resnet"), ranges={"lr": (1e-2, 0.2), "depth": (30, 50)}, choices={"optimizer": ["adam"]}
+        spaces.space("resnet"),
+        fix={"optimizer": ["adam", "Adam"], "schedule": "steps| Constant", "batch_size": [64, "32"]},
+        ranges={"lr": (1e-2, 0.2), "depth": (30, 50), "version": (2, 9)},
     )
-    rate, depth, optimizer = (narrowed.dimensions[key] for key in ("learning_rate", "depth", "optimizer"))
+    rate, depth, schedule, batch_size = (
+        narrowed.dimensions[key] for key in ("learning_rate", "depth", "schedule", "batch_size")
+    )
     assert isinstance(rate, Range)
     assert (rate.low, rate.high, rate.log) == (1e-2, 0.2, True)
     assert isinstance(depth, Choice)
     assert sorted(depth.values) == [32, 34, 44, 50]
     assert depth.default in depth.values
-    assert isinstance(optimizer, Choice)
-    assert (optimizer.values, optimizer.default) == (("adam",), "adam")
+    assert isinstance(schedule, Choice)
+    assert (schedule.values, schedule.default) == (("steps", "constant"), "steps")
+    assert isinstance(batch_size, Choice)
+    assert (batch_size.values, batch_size.default) == ((64, 32), 64)
+    assert narrowed.dimensions["optimizer"] == Fixed("adam", "recipe")  # of one value nothing is left
+    assert narrowed.dimensions["version"] == Fixed(2)
     moved = narrowing.narrow(spaces.space("resnet"), ranges={"lr": (1e-3, 2e-3)}).dimensions["learning_rate"]
     assert isinstance(moved, Range)
     assert moved.default == 2e-3
@@ -162,13 +169,22 @@ def test_a_user_narrows_ranges_and_choices() -> None:
         ({"ranges": {"lr": (0.1, 0.01)}}, "lr=0.1:0.01 is inverted"),
         ({"ranges": {"lr": (0.0, 0.01)}}, "lr=0:0.01 must be finite and above 0"),
         ({"ranges": {"lr": (1e-3, float("inf"))}}, "lr=0.001:inf must be finite and above 0"),
-        ({"ranges": {"lr": (float("nan"), 1.0)}}, "lr=nan:1"),
+        ({"ranges": {"lr": (float("nan"), 1.0)}}, "lr=nan:1 is no range"),
+        ({"ranges": {"depth": (20, float("nan"))}}, "depth=20:nan is no range"),
         ({"ranges": {"dropout": (-1.0, 0.5)}}, "dropout=-1:0.5 must be finite and at least 0"),
         ({"ranges": {"depth": (1, 2)}}, "depth=1:2 leaves nothing of 20, 32, 44, 56, 18, 34, 50"),
         ({"ranges": {"optimizer": (1, 2)}}, "optimizer=1:2 leaves nothing of sgd, adam"),
-        ({"choices": {"lr": [1e-3]}}, "lr is a range from 0.0001 to 0.3, not a choice"),
-        ({"choices": {"depth": []}}, "depth must keep one of"),
-        ({"choices": {"depth": [20, 21]}}, "depth=21 is outside its space"),
+        ({"fix": {"lr": [1e-3]}}, "lr is a range from 0.0001 to 0.3, not a choice"),
+        ({"fix": {"lr": "1e-3|1e-2"}}, "lr is a range from 0.0001 to 0.3, not a choice"),
+        ({"fix": {"depth": []}}, "depth must keep one of"),
+        ({"fix": {"depth": "20|21"}}, "depth=21 is outside its space"),
+        ({"fix": {"lr": None}}, "lr=None is outside its space"),
+        ({"fix": {"width": True}}, "width=True is outside its space"),
+        (
+            {"fix": {"depth": 20, "stem": "7x7"}},
+            "stem does not count here: it does where depth is 18, 34, 50",
+        ),
+        ({"fix": {"depth": "20|32", "stem": "7x7|3x3"}}, "stem does not count here"),
         ({"fix": {"depth": 20, "stem": "7x7", "steem": 1}}, "Did you mean 'stem'?"),
     ],
 )
@@ -226,6 +242,25 @@ def test_values_of_a_file_are_held_against_the_space() -> None:
     assert "stem" not in narrowing.checked(searched, {"depth": 20, "stem": "7x7"})
     assert "depth=51 is outside its space" in refused(narrowing.checked, searched, {"depth": 51})
     assert "Did you mean 'depth'?" in refused(narrowing.checked, searched, {"detph": 50})
+    for value in (None, [1], {}, True, "fast", "0.1|0.2"):
+        assert f"learning_rate={value} is outside its space" in refused(
+            narrowing.checked, searched, {"learning_rate": value}
+        )
+
+
+def test_values_of_a_file_may_lie_where_a_range_lets_a_search_look() -> None:
+    searched = spaces.space("resnet")
+    narrowing.narrow(searched, ranges={"lr": (1e-3, 1.0), "dropout": (0.0, 0.9)})  # is allowed
+    found = narrowing.checked(searched, {"learning_rate": 0.8, "weight_decay": "0.5", "dropout": 0.9})
+    assert (found["learning_rate"], found["weight_decay"], found["dropout"]) == (0.8, 0.5, 0.9)
+    for name, value, why in [
+        ("learning_rate", 0, "finite and above 0"), ("learning_rate", -0.1, "finite and above 0"),
+        ("learning_rate", float("inf"), "finite"), ("learning_rate", float("nan"), "finite"),
+        ("learning_rate", 10**400, "finite"), ("dropout", 1.1, "must not exceed 1"),
+    ]:  # fmt: skip
+        assert why in refused(narrowing.checked, searched, {name: value})
+    fixed = narrowing.narrow(searched, fix={"lr": 0.01})
+    assert "contradicts" in refused(narrowing.checked, fixed, {"learning_rate": 0.02})
 
 
 @pytest.mark.parametrize("family", FAMILIES)

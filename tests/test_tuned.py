@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -17,10 +19,11 @@ import pytest
 from lines import Ran, pipeline
 
 from pipeline import tuned
-from pipeline.config import Config, pairs, ranges
-from tuning import spaces
+from pipeline.config import Config, check
+from tuning import families, spaces
 from tuning.errors import BadInput
 
+FIXED = "width=1,optimizer=sgd,lr=0.01,wd=1e-4,label_smoothing=0,augmentation=0,batch_size=32,schedule=cosine"
 OPTIONS = (
     "run", "--model", "lenet5_modern", "--tune", "4", "--tune-epochs", "2", "--epochs", "3",
     "--tune-workers", "2",
@@ -157,10 +160,20 @@ def _environment() -> dict[str, str]:
     ({"tune": 3, "tune_engine": "ahsa"}, "asha"),
     ({"tune": 3, "warm_start": "latest"}, "--warm-start"),
     ({"hyperparameters": "nowhere.json"}, "nowhere.json"),
+    ({"tune": 2, "tune_fix": FIXED}, "--tune: every hyperparameter is fixed"),
+    ({"tune": 2, "tune_fix": "lr=0.01,lr=0.02"}, "--tune-fix lr is given twice"),
+    ({"tune": 2, "tune_range": "lr=1e-3:1e-2,learning_rate=1e-3:1"}, "--tune-range learning_rate is given"),
+    ({"tune": 2, "tune_max_parameters": float("inf")}, "--tune-max-parameters must be finite, not inf"),
+    ({"tune": 2, "tune_max_parameters": float("nan")}, "--tune-max-parameters must be finite, not nan"),
+    ({"tune_fix": "width=1"}, "--tune-fix is for a search; give --tune, too"),
+    ({"tune_range": "width=1:2"}, "--tune-range is for a search"),
+    ({"tune_workers": 2}, "--tune-workers is for a search"),
+    ({"tune_engine": "grid"}, "--tune-engine is for a search"),
+    ({"tune_epochs": 3}, "--tune-epochs is for a search"),
+    ({"tune_space": "lenet"}, "--tune-space is for a search"),
+    ({"tune_fix": "width=1", "hyperparameters": "x.json"}, "--tune-fix is for a search"),
 ])  # fmt: skip
 def test_what_cannot_be_searched_is_refused_in_a_sentence(options: dict[str, Any], why: str) -> None:
-    from pipeline.config import check
-
     with pytest.raises(BadInput) as refused:
         check(Config(model="lenet5_modern", **options))
     assert why in str(refused.value)
@@ -169,9 +182,15 @@ def test_what_cannot_be_searched_is_refused_in_a_sentence(options: dict[str, Any
 
 @pytest.mark.parametrize(("held", "why"), [
     ({"learning_rat": 0.1}, "learning_rate"),
-    ({"learning_rate": 7}, "outside"),
+    ({"learning_rate": -7}, "learning_rate=-7 must be finite and above 0"),
+    ({"learning_rate": None}, "learning_rate=None is outside"),
+    ({"learning_rate": [1]}, "learning_rate=[1] is outside"),
+    ({"width": True}, "width=True is outside"),
     ({"family": "resnet"}, "--tune-space resnet"),
-    ([1], "hyperparameters"),
+    ({"family": ["x"]}, "are of ['x'], not of lenet5_modern"),
+    ([1], "it must hold names and their values, not [1]"),
+    (None, "it must hold names and their values, not None"),
+    ({"values": [1]}, "it must hold names and their values, not [1]"),
 ])  # fmt: skip
 def test_a_file_that_does_not_fit_is_refused(held: Any, why: str, tmp_path: Path) -> None:
     file = tmp_path / "hyperparameters.json"
@@ -191,7 +210,46 @@ def test_kerastuners_own_file_is_taken_too(tmp_path: Path) -> None:
     assert found.keys() == spaces.space("lenet5_modern").defaults().keys()
 
 
-def test_words_of_the_command_line_become_values() -> None:
-    assert pairs("--tune-fix", "width=1, depth=20") == {"width": "1", "depth": "20"}
-    assert ranges("--tune-range", "lr=1e-4:1e-1") == {"lr": (1e-4, 1e-1)}
-    assert pairs("--tune-fix", None) == {}
+def test_a_search_for_more_configurations_goes_on_and_another_does_not(tmp_path: Path) -> None:
+    from pipeline.components.example_gen import FACTS
+    from pipeline.tuner import tuner_fn
+
+    facts = {"classes": ["a", "b"], "splits": {"train": {"count": 4}}}
+    (tmp_path / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+
+    def folder(**options: Any) -> Path:
+        config = Config(model="lenet5_modern", image_size=32, fit="resize", **options)
+        wanted = {"config": dataclasses.asdict(config), "channels": 1, "measured": "train", "code": "a",
+                  "folder": str(tmp_path / "tuning")}  # fmt: skip
+        files = [str(tmp_path / "Split-train" / "data-*.gz")]
+        found = tuner_fn(SimpleNamespace(custom_config=wanted, train_files=files, eval_files=files))
+        return found.tuner.asked.output
+
+    first = folder(tune=20)
+    assert folder(tune=30) == first
+    assert folder(tune=20, seed=1) != first
+    assert folder(tune=20, tune_fix="width=1") != first
+
+
+def test_what_a_widened_search_found_is_taken(tmp_path: Path) -> None:
+    file = tmp_path / "hyperparameters.json"
+    file.write_text(json.dumps({"family": "lenet5_modern", "learning_rate": 0.8, "width": 8}))
+    found = tuned.from_file(Config(model="lenet5_modern", hyperparameters=str(file)))
+    assert found is not None
+    assert (found["learning_rate"], found["width"]) == (0.8, 8.0)
+
+
+def test_words_of_the_command_line_become_a_space() -> None:
+    config = Config(tune=1, tune_space="resnet", tune_fix="width=1, depth=20|32,", tune_range="lr=1e-4:1e-2")
+    space = tuned.space_of(config).dimensions
+    assert space["width"] == families.Fixed(1.0)
+    assert space["depth"] == families.Choice((20, 32), 20)
+    assert space["learning_rate"] == families.Range(1e-4, 1e-2, 1e-2, log=True, of="recipe")
+    assert tuned.space_of(Config(tune=1, tune_space="resnet")) == spaces.space("resnet")
+
+
+def test_a_half_set_worker_is_told_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "w1")
+    with pytest.raises(BadInput, match="KERASTUNER_ORACLE_IP is not set"):
+        check(Config(model="lenet5_modern", tune=2))
+    check(Config(model="lenet5_modern"))

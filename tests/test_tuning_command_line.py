@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from searching import tuning
 
@@ -26,11 +27,21 @@ def place(tmp_path: Path) -> Path:
         Image.new("RGB", (32, 32)).save(tmp_path / "fewer" / name / "0.png")
     (tmp_path / "busy" / "diary.txt").write_text("mine")
     (tmp_path / "file").write_text("")
+    (tmp_path / "no.npz").write_text("this is no such file")
+    (tmp_path / "void.npz").write_bytes(b"")
+    np.savez_compressed(tmp_path / "cut.npz", images=np.arange(999), labels=np.arange(9))
+    whole = bytearray((tmp_path / "cut.npz").read_bytes())
+    whole[60:200] = bytes(140)
+    (tmp_path / "cut.npz").write_bytes(whole)
+    np.savez(tmp_path / "objects.npz", images=np.array([None, {}]), labels=np.arange(2))
+    np.savez(tmp_path / "other.npz", pixels=np.arange(2))
+    with (tmp_path / "one.npz").open("wb") as opened:
+        np.save(opened, np.arange(4))
     return tmp_path
 
 
 def untouched(place: Path) -> bool:
-    return {one.name for one in place.iterdir()} == {
+    return {one.name for one in place.iterdir() if one.suffix != ".npz"} == {
         "empty", "single", "cats", "busy", "file", "fewer"
     } and [one.name for one in (place / "busy").iterdir()] == ["diary.txt"]  # fmt: skip
 
@@ -58,15 +69,23 @@ LIGHT = [
     (["lenet", "--fix", "lr=0.01", "--fix", "lr=0.02"], "--fix lr is given twice"),
     (["lenet", "--range", "lr=0.01:0.02", "--range", "lr=0.1:0.2"], "--range lr is given twice"),
     (["lenet", "--fix", "lr=0.01", "--fix", "learning_rate=0.02"], "--fix learning_rate is given twice"),
+    (["lenet", "--range", "lr=1e-3:1e-2", "--range", "lr=1e-3:1e-1"], "--range lr is given twice"),
+    (["lenet", "--range", "width=0.5:nan"], "width=0.5:nan is no range; give two numbers"),
+    (["lenet", "--fix", "schedule=steps|linear"], "schedule=linear is outside its space"),
+    (["lenet", "--fix", "lr=1e-3|1e-2"], "lr is a range from 0.0001 to 0.3, not a choice"),
+    (["lenet", "--fix", "version=1998", "--fix", "width=2"], "width does not count here: it does where"),
+    (["lenet", "--memory", "1e400"], "--memory 1e400 is too large; write a number such as"),
+    (["lenet", "--max-parameters", "1e400"], "--max-parameters 1e400 is too large"),
+    (["lenet", "--max-latency", "inf"], "--max-latency must be above 0 and finite, not inf"),
     (["lenet", "--budget", "soon"], "--budget soon: write a time such as 90s, 30m, 2h or 1h30m"),
     (["lenet", "--budget", "90"], "--budget 90: write a time such as 90s, 30m, 2h or 1h30m"),
     (["lenet", "--budget", "-5m"], "argument --budget: expected one argument"),
-    (["lenet", "--budget", "0s"], "--budget must be above 0, not 0"),
+    (["lenet", "--budget", "0s"], "--budget must be above 0 and finite, not 0"),
     (["lenet", "--memory", "lots"], "--memory lots: write a number such as 300000, 300k, 1.5M or 4Gi"),
-    (["lenet", "--memory", "0"], "--memory must be above 0, not 0"),
+    (["lenet", "--memory", "0"], "--memory must be above 0 and finite, not 0"),
     (["lenet", "--max-parameters", "many"], "--max-parameters many: write a number"),
-    (["lenet", "--max-macs", "0"], "--max-macs must be above 0, not 0"),
-    (["lenet", "--max-latency", "nan"], "--max-latency must be above 0, not nan"),
+    (["lenet", "--max-macs", "0"], "--max-macs must be above 0 and finite, not 0"),
+    (["lenet", "--max-latency", "nan"], "--max-latency must be above 0 and finite, not nan"),
     (["lenet", "--trials", "0"], "--trials must be at least 1, not 0"),
     (["lenet", "--epochs", "0"], "--epochs must be at least 1, not 0"),
     (["lenet", "--workers", "0"], "--workers must be at least 1, not 0"),
@@ -119,6 +138,16 @@ def test_bad_options_are_refused_in_one_sentence(
         (["--output", "busy"], "--output busy: it holds no search, but diary.txt"),
         (["--output", "file/search"], "--output file/search: cannot be written"),
         (["--image-size", "16"], "too small for lenet5"),
+        (
+            ["--image-size", "5000"],
+            "--image-size 5000: 1,438 pictures of 5000 × 5000 take more than the 2 GiB",
+        ),
+        (["--data", "no.npz"], "--data no.npz: "),
+        (["--data", "void.npz"], "--data void.npz: "),
+        (["--data", "cut.npz"], "--data cut.npz: "),
+        (["--data", "objects.npz"], "--data objects.npz: Object arrays cannot be loaded"),
+        (["--data", "one.npz"], "--data one.npz: it must hold images and labels, not a single array"),
+        (["--data", "other.npz"], "--data other.npz: it must hold images and labels, not pixels"),
     ],
 )
 def test_bad_data_and_folders_are_refused_in_one_sentence(
@@ -158,11 +187,19 @@ def test_a_budget_that_cannot_hold_one_trial_is_refused(place: Path) -> None:
     assert untouched(place)
 
 
-def test_a_worker_whose_environment_is_half_set_is_told_what_lacks(place: Path) -> None:
-    ran = tuning(place, "search", "lenet5", KERASTUNER_TUNER_ID="w1", KERASTUNER_ORACLE_IP="127.0.0.2")
-    assert ran.code == 2
-    assert "KERASTUNER_ORACLE_PORT is not set, while KERASTUNER_TUNER_ID is" in ran.err
-    assert len(ran.err.splitlines()) == 1
+def test_a_worker_whose_environment_is_half_set_is_told_what_lacks(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tuning.__main__ import main
+
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "w1")
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.2")
+    assert main(["search", "lenet5"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "KERASTUNER_ORACLE_PORT is not set, while KERASTUNER_TUNER_ID is" in err
+    assert len(err.splitlines()) == 1
     assert untouched(place)
 
 
@@ -180,6 +217,30 @@ def test_a_folder_without_a_search_is_refused(
         assert folder in err
         assert len(err.splitlines()) == 1
     assert untouched(place)
+
+
+@pytest.mark.parametrize("command", ["show", "report"])
+@pytest.mark.parametrize("held", ["[]", '{"a": 1}', "3", "{", '{"schema": 1}', '{"schema": 1, "trials": []}'])
+def test_the_result_of_something_else_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, held: str
+) -> None:
+    from tuning.__main__ import main
+
+    (tmp_path / "result.json").write_text(held)
+    assert main([command, str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert str(tmp_path / "result.json") in err
+    assert len(err.splitlines()) == 1
+    assert [one.name for one in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_a_pair_is_written_in_one_way() -> None:
+    from tuning.narrowing import pairs, ranges
+
+    assert pairs("--fix", ["width=1", " depth = 20|32 "]) == {"width": "1", "depth": "20|32"}
+    assert ranges("--range", ["lr=1e-4:1e-1"]) == {"lr": (1e-4, 1e-1)}
+    assert pairs("--fix", []) == {}
 
 
 def test_light_commands_import_no_framework() -> None:

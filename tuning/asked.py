@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ ENGINES = ("asha", "random", "bayesian", "hyperband", "grid")
 OBJECTIVES = {"val_accuracy": "max", "val_loss": "min", "accuracy": "max", "loss": "min"}
 _LEAST = {"epochs": 1, "trials": 1, "workers": 1, "keep": 1, "image_size": 1, "seed": 0}
 _FITS = ("resize", "pad")
+TUNER_ID, IP, PORT = "KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Asked:
         epochs: Of a whole training.
         engine: One of ENGINES.
         objective: One of OBJECTIVES.
-        fix: A value for each hyperparameter that is not to be searched.
+        fix: A value for each hyperparameter that is not to be searched, or several that a choice keeps.
         ranges: The least and the largest value of some.
         space: Another space, made of `tuning.spaces.space`; None for the family's own.
         max_parameters: Of a network; a larger one is not trained. None for no limit.
@@ -93,9 +95,10 @@ def check(asked: Asked) -> spaces.Space:
     for name in ("max_parameters", "max_macs", "max_latency", "budget", "memory"):
         value = getattr(asked, name)
         if value is not None and not 0 < value < math.inf:
-            raise BadInput(f"--{name.replace('_', '-')} must be above 0, not {value:g}")
+            raise BadInput(f"--{name.replace('_', '-')} must be above 0 and finite, not {value:g}")
     if asked.seed >= 2**32:
         raise BadInput(f"--seed must be below 2**32, not {asked.seed}")
+    role()
     whole = asked.space or spaces.space(asked.family, mirror=mirrored(asked))
     searched = narrowing.narrow(whole, asked.fix, asked.ranges)
     if not searched.searched():
@@ -108,3 +111,21 @@ def mirrored(asked: Asked, digits: bool | None = None) -> bool:
     if asked.mirror is not None:
         return asked.mirror
     return not (str(asked.data) == "digits" if digits is None else digits)
+
+
+def role() -> tuple[str, str] | None:
+    """("chief" or this worker's id, address) as KERASTUNER_* says; None where none of it is set.
+
+    Raises:
+        BadInput: Some are set, and others lack.
+    """
+    found = {name: os.environ.get(name, "") for name in (TUNER_ID, IP, PORT)}
+    if not any(found.values()):
+        return None
+    lacking = [name for name, value in found.items() if not value]
+    if lacking:
+        raise BadInput(f"{lacking[0]} is not set, while {next(name for name in found if found[name])} is")
+    if not found[PORT].isdigit():
+        raise BadInput(f"{PORT} must be a number, not {found[PORT]!r}")
+    name = found[TUNER_ID]
+    return ("chief" if "chief" in name else name), f"{found[IP]}:{found[PORT]}"

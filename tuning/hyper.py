@@ -101,17 +101,24 @@ def _augmented(x: Any, y: Any, classes: int, recipe: Any, options: dict[str, Any
 
     if not changes(recipe):
         return None
-    size = options.pop("batch_size")
-    augment = augmenter(recipe, np.shape(x)[-1])
+    size, share, weight = (
+        options.pop(key, None) for key in ("batch_size", "validation_split", "sample_weight")
+    )
+    arrays = [np.asarray(one) for one in (x, np.reshape(y, -1), *([] if weight is None else [weight]))]
+    if share and options.get("validation_data") is None:  # the last ones, as Keras takes them
+        cut = math.floor(len(arrays[0]) * (1 - share))
+        options["validation_data"] = tuple(one[cut:] for one in arrays)
+        arrays = [one[:cut] for one in arrays]
+    augment = augmenter(recipe, arrays[0].shape[-1])
 
-    def changed(index: Any, batch: tuple[Any, Any]) -> tuple[Any, Any]:
-        pixels, labels = batch
+    def changed(index: Any, batch: tuple[Any, ...]) -> tuple[Any, ...]:
+        pixels, labels, *weights = batch
         drawn = tf.random.uniform([1], maxval=tf.int64.max, dtype=tf.int64)
         seed = tf.concat([drawn, [index]], 0)
-        return augment(tf.cast(pixels, tf.float32), tf.one_hot(labels, classes), seed)
+        return (*augment(tf.cast(pixels, tf.float32), tf.one_hot(labels, classes), seed), *weights)
 
-    stream = tf.data.Dataset.from_tensor_slices((np.asarray(x), np.asarray(y).reshape(-1)))
-    stream = stream.shuffle(min(len(x), 10_000)).batch(size).enumerate()
+    stream = tf.data.Dataset.from_tensor_slices(tuple(arrays))
+    stream = stream.shuffle(min(len(arrays[0]), 10_000)).batch(size).enumerate()
     return stream.map(changed, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,12 +69,7 @@ def read(given: Pictures, seed: int) -> Data:
         return _split("digits", classes, whole, seed, digits=True)
     path = Path(given)
     if path.suffix == ".npz" and path.is_file():
-        import numpy as np
-
-        with np.load(path) as held:
-            if not {"images", "labels"} <= set(held.files):
-                raise BadInput(f"--data {path}: it must hold images and labels, not {', '.join(held.files)}")
-            whole, classes = _arrays((held["images"], held["labels"]), str(path))
+        whole, classes = _arrays(_npz(path), str(path))
         return _split(path.stem, classes, whole, seed)
     if not path.is_dir():
         raise BadInput(f"--data {given}: there is no such folder; give digits, a folder or a .npz file")
@@ -105,7 +102,7 @@ def keep(found: Data, how: Any, folder: Path, seed: int) -> dict[str, Any]:
         For each part what `source` takes, with "count" and a "digest" of what it holds.
 
     Raises:
-        BadInput: A picture cannot be read.
+        BadInput: A picture cannot be read, or arrays do not fit into memory.
     """
     import numpy as np
     import tensorflow as tf
@@ -119,7 +116,7 @@ def keep(found: Data, how: Any, folder: Path, seed: int) -> dict[str, Any]:
     for part in PARTS:
         held = getattr(found, part)
         if not data.fits(held, how):
-            parts[part] = _named(held)
+            parts[part] = _named(held, how)
             continue
         try:
             images, labels = data.load(held, how)
@@ -146,6 +143,20 @@ def source(part: Mapping[str, Any]) -> Any:
         return data.Files(tuple(part["paths"]), tuple(part["labels"]))
     with np.load(part["file"]) as held:
         return data.Arrays(held["images"], held["labels"])
+
+
+def _npz(path: Path) -> tuple[Any, Any]:
+    import numpy as np
+
+    try:
+        held = np.load(path)
+        names = getattr(held, "files", ["a single array"])
+        if {"images", "labels"} <= set(names):
+            with held:
+                return held["images"], held["labels"]
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise BadInput(f"--data {path}: {error}") from None
+    raise BadInput(f"--data {path}: it must hold images and labels, not {', '.join(names)}")
 
 
 def _with_val(found: Data, how: Any, seed: int) -> Data:
@@ -208,9 +219,14 @@ def _broken(held: Any) -> str:
     return "one of them"
 
 
-def _named(held: Any) -> dict[str, Any]:
+def _named(held: Any, how: Any) -> dict[str, Any]:
     from keras_cnns.training import data
 
+    if isinstance(held, data.Arrays):
+        raise BadInput(
+            f"--image-size {how.height}: {held.count:,} pictures of {how.height} × {how.width} take more "
+            f"than the {data.MEMORY_LIMIT >> 30} GiB that arrays may; give a smaller size, or a folder"
+        )
     if isinstance(held, data.Records):
         files = [str(Path(file).resolve()) for file in held.files]
         described: dict[str, Any] = {"kind": "records", "files": files, "count": held.count}

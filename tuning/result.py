@@ -14,9 +14,9 @@ from tuning.asha import PRUNED, was_pruned
 from tuning.asked import OBJECTIVES
 from tuning.engines import configuration
 from tuning.settings import Settings
+from tuning.trial import MODEL
 from tuning.work import FIGURES, trial_folder
 
-SCHEMA = 1
 _PACKAGES = ("keras", "keras-tuner", "tensorflow")
 
 
@@ -32,7 +32,7 @@ def so_far(oracle: Any, settings: Settings, folder: Path) -> dict[str, Any]:
     trials = [_trial(oracle, one, settings, folder) for one in list(oracle.trials.values())]
     side = settings.preprocess
     return {
-        "schema": SCHEMA, "family": settings.family, "data": settings.title,
+        "schema": report.SCHEMA, "family": settings.family, "data": settings.title,
         "images": {part: one["count"] for part, one in settings.parts.items()},
         "classes": list(settings.classes),
         "input_shape": [side["height"], side["width"], side["channels"]],
@@ -46,20 +46,20 @@ def so_far(oracle: Any, settings: Settings, folder: Path) -> dict[str, Any]:
 
 
 def write(result: dict[str, Any], folder: Path) -> None:
-    """Write result.json, trials.csv, hyperparameters.json, TensorBoard's files and the report."""
+    """Write what `note` does, the report, and TensorBoard's files."""
     note(result, folder)
-    table.write_csv(result, folder / "trials.csv")
+    report.write(folder)
     board.write_hparams(folder / "tensorboard", result)
+
+
+def note(result: dict[str, Any], folder: Path) -> None:
+    """Write result.json, trials.csv and hyperparameters.json, which are so there while the search runs."""
+    folders.replace(folder / "result.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    table.write_csv(result, folder / "trials.csv")
     best = next((one for one in result["trials"] if one["id"] == result["best"]), None)
     if best is not None:
         text = json.dumps({"family": result["family"], **best["values"]}, indent=1)
         folders.replace(folder / "hyperparameters.json", text + "\n")
-    report.write(folder)
-
-
-def note(result: dict[str, Any], folder: Path) -> None:
-    """Write result.json alone, as `show` and `report` read it while the search runs."""
-    folders.replace(folder / "result.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 
 
 def versions() -> dict[str, str]:
@@ -86,7 +86,7 @@ def _trial(oracle: Any, trial: Any, settings: Settings, folder: Path) -> dict[st
         **{key: facts.get(key) for key in (
             "parameters", "macs", "latency_ms", "seconds", "worker", "device", "started", "ended",
         )},
-        "kept": (trial_folder(folder, trial.trial_id) / "model.keras").is_file(),
+        "kept": (trial_folder(folder, trial.trial_id) / MODEL).is_file(),
     }  # fmt: skip
 
 

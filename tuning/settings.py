@@ -13,7 +13,7 @@ from tuning import families, folders, spaces
 from tuning.errors import BadInput
 
 FILE = "search.json"
-# What a search may be asked for anew when it is taken up again.
+# What must stay as it was when a search is taken up again, and how people call it.
 # A seed makes other data, a mirror another space: the cause stands before what comes of it.
 _WORDS = {
     "engine": "--engine", "objective": "--objective", "epochs": "--epochs", "seed": "--seed",

@@ -10,6 +10,7 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from tuning import engines, searching
 from tuning import settings as kept
 from tuning.asked import Asked, check
+from tuning.errors import BadInput
 
 
 class Tuner(BaseTuner):
@@ -19,22 +20,24 @@ class Tuner(BaseTuner):
     `oracle` and `results_summary` answer as KerasTuner's do.
 
     Args:
-        asked: What is searched on what.
+        asked: What is searched on what, with an `output`.
         watcher: Is shown the result about once a second.
 
     Raises:
-        BadInput: As `tuning.asked.check`.
+        BadInput: As `tuning.asked.check`, and where there is no `output`.
     """
 
     def __init__(self, asked: Asked, watcher: searching.Watcher | None = None) -> None:
         self.asked, self._watcher = asked, watcher
         self.result: dict[str, Any] = {}
         space = check(asked)
-        folder = Path(str(asked.output))
+        if asked.output is None:
+            raise BadInput("output must be the folder of the search, not None")
+        folder = Path(asked.output)
         super().__init__(self._oracle(space, folder), directory=str(folder), project_name="state")
 
     def search(self, *_: Any, **options: Any) -> None:
-        """Search, or go on with a search that was broken off.
+        """Search, or go on with a search that was broken off; where KERASTUNER_* says so, be its worker.
 
         Args:
             *_: Nothing.
@@ -46,7 +49,10 @@ class Tuner(BaseTuner):
         self.result = searching.search(asked=self.asked, watcher=self._watcher, **options)
         folder = Path(self.result["output"])
         self.oracle = self._oracle(kept.load(folder).searched, folder)
-        if self.result["outcome"] not in ("finished", "budget") or self.result["best"] is None:
+        if self.result["outcome"] == "worker":  # the result is the chief's
+            if self.result["code"]:
+                raise RuntimeError(f"the chief does not answer any more; {folder / 'log.txt'} may say why")
+        elif self.result["outcome"] not in ("finished", "budget") or self.result["best"] is None:
             raise RuntimeError(self.result["sentence"])
 
     def _oracle(self, space: Any, folder: Path) -> Any:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import shlex
 import sys
-from collections.abc import Sequence
 from typing import Any
 
-from tuning.asked import ENGINES, OBJECTIVES, Asked, check
+from tuning import narrowing
+from tuning.asked import ENGINES, OBJECTIVES, Asked
 from tuning.errors import BadInput, printable
-from tuning.narrowing import ALIASES
 
 SUMMARY = "search a family's hyperparameters"
 DESCRIPTION = "Search the hyperparameters of a family, or of one network, on pictures."
@@ -39,7 +39,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     add("--engine", default=own.engine, metavar="NAME", help=f"{', '.join(ENGINES)} (default {own.engine})")
     add("--objective", default=own.objective, metavar="NAME",
         help=f"{', '.join(OBJECTIVES)} (default {own.objective})")  # fmt: skip
-    add("--fix", action="append", default=[], metavar="NAME=VALUE", help="do not search a hyperparameter")
+    add("--fix", action="append", default=[], metavar="NAME=VALUE",
+        help="do not search a hyperparameter; NAME='A|B' keeps these values of a choice")  # fmt: skip
     add("--range", action="append", default=[], metavar="NAME=LOW:HIGH", help="search less, or elsewhere")
     add("--max-parameters", metavar="N", help="train no larger network: 300k, 1.5M")
     add("--max-macs", metavar="N", help="nor one of more multiply-adds for a picture: 50M")
@@ -64,7 +65,6 @@ def execute(given: argparse.Namespace) -> int:
     from tuning.searching import exit_code, search
 
     asked = asked_for(given)
-    check(asked)
     typed = shlex.join(["python", "-m", "tuning", *sys.argv[1:]])
     screen = Screen(Console(), silent=given.quiet or given.json)
     result = search(asked=asked, watcher=screen, command=typed)
@@ -84,9 +84,7 @@ def asked_for(given: argparse.Namespace) -> Asked:
     return Asked(
         family=given.family, data=given.data, trials=given.trials, budget=_seconds(given.budget),
         epochs=given.epochs, engine=given.engine, objective=given.objective,
-        fix=_pairs("--fix", given.fix, "NAME=VALUE"),
-        ranges={name: _range(name, value) for name, value in
-                _pairs("--range", given.range, "NAME=LOW:HIGH").items()},
+        fix=narrowing.pairs("--fix", given.fix), ranges=narrowing.ranges("--range", given.range),
         max_parameters=_amount("--max-parameters", given.max_parameters),
         max_macs=_amount("--max-macs", given.max_macs), max_latency=given.max_latency,
         workers=given.workers, memory=_whole(_amount("--memory", given.memory)), seed=given.seed,
@@ -110,26 +108,6 @@ def _say(result: dict[str, Any]) -> None:
     print(f"next: {result['next']}")
 
 
-def _pairs(option: str, texts: Sequence[str], form: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for text in texts:
-        name, sign, value = text.partition("=")
-        if not sign or not name or not value:
-            raise BadInput(f"{option} {text}: write {form}")
-        if ALIASES.get(name, name) in {ALIASES.get(one, one) for one in found}:
-            raise BadInput(f"{option} {name} is given twice")
-        found[name] = value
-    return found
-
-
-def _range(name: str, text: str) -> tuple[float, float]:
-    low, _, high = text.partition(":")
-    try:
-        return float(low), float(high)
-    except ValueError:
-        raise BadInput(f"--range {name}={text}: write NAME=LOW:HIGH with two numbers") from None
-
-
 def _seconds(text: str | None) -> float | None:
     if text is None:
         return None
@@ -145,7 +123,10 @@ def _amount(option: str, text: str | None) -> float | None:
     match = re.fullmatch(r"(\d+(?:\.\d+)?(?:e\d+)?)([kmg]i?)?b?", text.strip().lower())
     if match is None:
         raise BadInput(f"{option} {text}: write a number such as 300000, 300k, 1.5M or 4Gi")
-    return float(match[1]) * _SIZES.get(match[2] or "", 1)
+    found = float(match[1]) * _SIZES.get(match[2] or "", 1)
+    if math.isinf(found):
+        raise BadInput(f"{option} {text} is too large; write a number such as 300000, 300k, 1.5M or 4Gi")
+    return found
 
 
 def _whole(value: float | None) -> int | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 from tuning.errors import BadInput, printable
 
@@ -22,20 +21,17 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def execute(given: argparse.Namespace) -> int:
     """Print the best configurations."""
-    from tuning import findings
+    from tuning import findings, report
     from tuning.pages.words import as_value
 
-    file = given.folder / "result.json"
     try:
-        result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise BadInput(
-            f"{given.folder}: it holds no result.json; give the folder that a search made"
-        ) from None
+        result = report.read(given.folder)
+    except (FileNotFoundError, ValueError) as error:
+        raise BadInput(str(error)) from None
     if given.json:
         print(json.dumps(result, ensure_ascii=False))
         return 0
-    print(printable(result["sentence"]))
+    print(printable(result["sentence"]) or "the search is running, or was broken off")
     scored = [(one.score, one) for one in findings.configurations(result) if one.score is not None]
     ranked = sorted(scored, key=lambda pair: -findings.sign(result) * pair[0])
     names = [row["name"] for row in findings.varying(result)]

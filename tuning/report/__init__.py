@@ -17,6 +17,7 @@ from tuning.report.mattered import mattered
 from tuning.report.tried import broken, tried
 
 SCHEMA = 1
+_NEEDED = ("trials", "space", "objective", "outcome", "sentence", "output")
 
 # What no page needs and what would make one unreadable: control characters, those that turn the direction of
 # writing, and the halves of characters that stand for bytes that are no text.
@@ -35,10 +36,19 @@ def write(folder: Path) -> Path:
 
     Raises:
         FileNotFoundError: The folder holds no such result.
-        ValueError: It is not JSON, or of a schema that this version does not read.
+        ValueError: It is not JSON, of a schema that this version does not read, or of no search.
     """
-    result = pages.read(folder / "result.json", SCHEMA, "search")
-    return folders.replace(folder / "report.html", render(result))
+    return folders.replace(folder / "report.html", render(read(folder)))
+
+
+def read(folder: Path) -> Part:
+    """The result of the search in a folder; errors as of `write`, for other commands' results too."""
+    file = folder / "result.json"
+    result = pages.read(file, SCHEMA, "search")
+    lacking = [key for key in _NEEDED if key not in result]
+    if lacking:
+        raise ValueError(f"{file}: it is no search's result, and has no {lacking[0]}; give a search's folder")
+    return result
 
 
 def render(result: Part) -> str:
