@@ -66,12 +66,12 @@ def search(
         options["data"] = data
     asked = dataclasses.replace(asked or Asked(), **options)
     searched = check(asked)
-    gpus = _gpus(os.environ.get(lean.GPUS) if asked.gpus is None else asked.gpus)
+    found = visible_gpus(os.environ.get(lean.GPUS) if asked.gpus is None else asked.gpus)
     with lean.without_gpus():  # this process reads pictures; its trials get the GPUs
         lean.tensorflow()
         with lean.imports():
             import keras_tuner  # noqa: F401  # before anything of ours asks for it
-        return _search(asked, searched, gpus, watcher, command)
+        return _search(asked, searched, found, watcher, command)
 
 
 def _search(
@@ -275,8 +275,8 @@ def _wait_for(file: Path, seconds: float = 300) -> None:
         time.sleep(1)
 
 
-def _gpus(visible: str | None) -> list[str]:
-    """What CUDA_VISIBLE_DEVICES may be for one process each."""
+def visible_gpus(visible: str | None) -> list[str]:
+    """What CUDA_VISIBLE_DEVICES may be for one process each; None asks the machine."""
     if visible is not None:
         return [one for one in visible.split(",") if one.strip()]
     with contextlib.suppress(OSError, subprocess.SubprocessError):
