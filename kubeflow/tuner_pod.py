@@ -1,7 +1,7 @@
 """What a pod of the Tuner's Job runs: the chief, which is the step itself, or a worker.
 
-Kubernetes sets JOB_COMPLETION_INDEX. 0 is the chief: it runs `node.py --node Tuner`, which serves the search to
-the others. A worker waits for the search, runs its trials, and ends when the chief's step is done; while the
+Kubernetes sets JOB_COMPLETION_INDEX. 0 is the chief: it runs `node.py --node Tuner`, which serves the search
+to the others. A worker waits for the search, runs its trials, and ends when the chief's step is done; while the
 chief is away it waits for it. Exit codes: 0, those of node.py for the chief, 3 for a worker that failed, and
 143 for a pod that was told to end.
 """

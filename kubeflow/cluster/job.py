@@ -148,7 +148,7 @@ def manifests(
         "spec": {
             # Each pod has a name of its own; the chief's is needed before the chief is ready.
             "clusterIP": "None", "publishNotReadyAddresses": True, "selector": {INSTANCE: name},
-            "ports": [{"name": "oracle", "port": PORT, "targetPort": PORT}],
+            "ports": [{"name": "oracle", "port": PORT, "targetPort": "oracle"}],
         },
     }  # fmt: skip
     queue = {"kueue.x-k8s.io/queue-name": pods.cluster.queue} if pods.cluster.queue else {}
