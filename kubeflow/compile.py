@@ -109,11 +109,11 @@ def _write_kfp(bundle: Any, cluster: Any, output: Path) -> list[str]:
         files[tuner] = _BY_HAND + _yaml(job.by_hand(bundle, cluster))
         said.append(f"{tuner}: the search's Job, as the Tuner's step makes it, for kubectl apply")
     replace_all(files)
-    return [
-        *said,
-        f"next: python kubeflow/run_local.py {shlex.quote(str(output))}",
-        f"      python kubeflow/submit.py {shlex.quote(str(output))} --host http://localhost:8080",
-    ]
+    commands = [f"submit.py {shlex.quote(str(output))} --host http://localhost:8080"]
+    if cluster.tuner != "job":  # which only a cluster has
+        commands.insert(0, f"run_local.py {shlex.quote(str(output))}")
+    starts = ("next: ", *" " * len(commands))
+    return [*said, *(f"{start:6}python kubeflow/{one}" for start, one in zip(starts, commands, strict=False))]
 
 
 def replace_all(files: dict[Path, str]) -> None:

@@ -1,9 +1,9 @@
 """What a pod of the Tuner's Job runs: the chief, which is the step itself, or a worker.
 
 Kubernetes sets JOB_COMPLETION_INDEX. 0 is the chief: it runs `node.py --node Tuner`, which serves the search
-to the others. A worker waits for the search, runs its trials, and ends when the chief's step is done; while the
-chief is away it waits for it. Exit codes: 0, those of node.py for the chief, 3 for a worker that failed, and
-143 for a pod that was told to end.
+to the others. A worker waits for the search, runs its trials, and ends when the chief's step is done; while
+the chief is away it waits for it. Exit codes: 0, those of node.py for the chief, 3 for a worker that failed,
+and 143 for a pod that was told to end.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from typing import NoReturn
 from tuning.errors import BadInput
 
 INDEX = "JOB_COMPLETION_INDEX"
+# KerasTuner's own, which `tuning.chief` reads; that module brings TensorFlow.
+TUNER_ID, IP, PORT = "KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT"
 BAD_INPUT, WORKER_FAILED, TERMINATED = 2, 3, 143
 _NODE = Path(__file__).with_name("node.py")
 _EVERY = 1.0  # seconds between two looks at the notice
@@ -55,12 +57,11 @@ def chief(argv: list[str], file: Path) -> int:
     """Run the step; workers read from `file` where its search lies and, in the end, that it is done."""
     from cluster import job
     from pipeline import tuned
-    from tuning import chief as serving
     from tuning import folders
 
     file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)
-    environment = {**os.environ, serving.TUNER_ID: "chief", serving.IP: "0.0.0.0", tuned.NOTICE: str(file)}
+    environment = {**os.environ, TUNER_ID: "chief", IP: "0.0.0.0", tuned.NOTICE: str(file)}
     process = subprocess.Popen([sys.executable, str(_NODE), *argv], env=environment)
     try:
         code = process.wait()
@@ -76,14 +77,13 @@ def chief(argv: list[str], file: Path) -> int:
 def worker(name: str, file: Path) -> int:
     """Run trials until the chief's step is done."""
     from cluster import job
-    from tuning import chief as serving
     from tuning import settings
 
-    os.environ[serving.TUNER_ID] = name
-    found = serving.role()
-    assert found is not None  # its id is set, and `role` refuses a part of the variables
-    host, _, port = found[1].rpartition(":")
-    print(f"{name}: waits for the chief at {found[1]}", flush=True)
+    os.environ[TUNER_ID] = name
+    host, port = os.environ.get(IP, ""), os.environ.get(PORT, "")
+    if not host or not port.isdigit():
+        raise BadInput(f"{IP} and {PORT} must say where the chief is, not {host!r} and {port!r}")
+    print(f"{name}: waits for the chief at {host}:{port}", flush=True)
     quiet = time.monotonic()
     while not (told := job.told(file)).get("over"):
         folder = Path(told.get("folder", file.parent))
@@ -92,7 +92,7 @@ def worker(name: str, file: Path) -> int:
             quiet = time.monotonic()
         elif time.monotonic() - quiet > _AWAY:
             quiet = time.monotonic()
-            print(f"{name}: the chief at {found[1]} is not there", flush=True)
+            print(f"{name}: the chief at {host}:{port} is not there", flush=True)
         time.sleep(_EVERY)
     print(f"{name}: the search is over", flush=True)
     return 0

@@ -108,9 +108,8 @@ class Kubernetes:
         return found[0] if found else None
 
     def logs(self) -> str:
-        """What all pods printed."""
-        with self.lock:
-            return "\n".join(f"== {name}\n{one.log.read_text()}" for name, one in self.pods.items())
+        """What all pods printed, those that are gone, too."""
+        return "\n".join(f"== {one.name}\n{one.read_text()}" for one in sorted(self.folder.glob("*.log")))
 
     def look(self) -> None:
         """What controllers do: start, note what ended, end, remove."""

@@ -421,7 +421,7 @@ def test_a_server_that_is_away_for_a_while_is_waited_for(tmp_path: Path) -> None
         cluster.down = 500
         before = len(cluster.asked)
         with pytest.raises(AssertionError):
-            until(lambda: process.poll() is not None, 5)
+            until(lambda: process.poll() is not None, 3)
         cluster.down = 0
         until(lambda: len(cluster.asked) > before, 10)
         process.terminate()
@@ -479,6 +479,65 @@ def test_a_pod_outside_of_a_job_is_refused(index: str) -> None:
     assert done.stderr == (
         f"tuner_pod.py: JOB_COMPLETION_INDEX must be a number from 0 on, not {index!r}; Kubernetes sets it\n"
     )
+
+
+@contextlib.contextmanager
+def pod(index: int, volume: Path) -> Iterator[subprocess.Popen[str]]:
+    """A pod under way, whose search never begins."""
+    there = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": "9"}
+    process = subprocess.Popen(
+        [sys.executable, "kubeflow/tuner_pod.py", "--node", "Tuner", "--root", str(volume), *GIVEN[4:]],
+        cwd=ROOT, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        start_new_session=True, env=environment(JOB_COMPLETION_INDEX=str(index), **there),
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def test_a_worker_waits_and_ends_when_it_is_told_or_the_search_is_over(tmp_path: Path) -> None:
+    notice = job.notice(str(tmp_path), "digits-lenet5/ir/0.json", "r")
+    assert notice == tmp_path / "digits-lenet5" / "tuning" / "r.json"
+    notice.parent.mkdir(parents=True)
+    with pod(1, tmp_path) as told, pod(2, tmp_path) as other:
+        assert told.stdout.readline() == "worker-1: waits for the chief at 127.0.0.1:9\n"
+        assert other.stdout.readline() == "worker-2: waits for the chief at 127.0.0.1:9\n"
+        told.terminate()
+        assert ended(told) == (143, "", "")
+        notice.write_text(json.dumps({"folder": str(tmp_path), "over": False}))
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(2)
+        notice.write_text(json.dumps({"folder": str(tmp_path), "over": True}))
+        assert ended(other) == (0, "worker-2: the search is over\n", "")
+
+
+def test_a_chief_that_is_told_to_end_takes_its_step_with_it(tmp_path: Path) -> None:
+    with pod(0, tmp_path) as process:
+        until(lambda: any("node.py" in words(one) for one in family(process.pid)), 30)
+        below = family(process.pid)
+        process.terminate()
+        code, _, _ = ended(process)
+        assert code == 143
+        assert not [one for one in below if words(one)]
+
+
+def test_a_chief_ends_as_its_step_does(tmp_path: Path) -> None:
+    with pod(0, tmp_path) as process:
+        code, _, error = ended(process)
+    assert code == 2
+    assert error.splitlines()[-1] == (
+        f"Tuner: --ir {tmp_path}/digits-lenet5/ir/0.json: there is no such file"
+    )
+    assert not job.notice(str(tmp_path), "digits-lenet5/ir/0.json", "r").exists()
+
+
+def test_a_worker_without_a_chief_is_refused() -> None:
+    done = ran("kubeflow/tuner_pod.py", *GIVEN, JOB_COMPLETION_INDEX="1", KERASTUNER_ORACLE_IP="a-host")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "must say where the chief is, not 'a-host' and ''" in done.stderr
 
 
 # The pods: a search by a chief and two workers.

@@ -94,7 +94,7 @@ def told(file: Path) -> dict[str, Any]:
     """What a notice says: "folder" of the search, "over" once the step is done; {} before it is there."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except OSError:  # not there, or just replaced, which a shared file system may notice late
         return {}
 
 
