@@ -169,6 +169,28 @@ def test_the_trial_of_a_worker_that_falls_silent_is_another_ones(
     assert ours.end_order == [trial]
 
 
+def test_a_worker_lets_go_of_a_trial_that_a_chief_which_came_back_gave_to_another(tmp_path: Path) -> None:
+    from tuning import chief
+    from tuning.work import Lost
+
+    with chief.serving(oracle(tmp_path, most=2), "127.0.0.1:0") as port:
+        one = chief.Far(f"127.0.0.1:{port}")
+        _, first, _ = one.take("w1")
+        one.beat(first)
+    again = oracle(tmp_path, most=2)
+    again.reload()
+    with chief.serving(again, f"127.0.0.1:{port}"):
+        other = chief.Far(f"127.0.0.1:{port}")
+        one._beaten = 0.0
+        with pytest.raises(Lost):
+            one.beat(first)  # it waits for somebody
+        assert other.take("w2")[1] == first
+        one._beaten = 0.0
+        with pytest.raises(Lost):
+            one.beat(first)  # and has found one
+        other.beat(first)
+
+
 def test_a_word_about_an_unknown_trial_does_not_block_the_chief(tmp_path: Path) -> None:
     """KerasTuner keeps its lock when a call raises; the next one would wait forever."""
     from tuning import chief

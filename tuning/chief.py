@@ -20,6 +20,7 @@ from keras_tuner.src import protos  # KerasTuner's protocol has no public name
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
 from tuning.errors import BadInput
+from tuning.work import Lost
 
 TUNER_ID, IP, PORT = "KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT"
 _SILENT = 120.0  # seconds after which a worker that used to tell of its trial counts as lost
@@ -54,6 +55,12 @@ class _Servicer(OracleServicer):
         return protos.get_service().UpdateTrialResponse(trial=trial.to_proto())
 
     def GetTrial(self, request: Any, context: Any) -> Any:
+        told = dict(context.invocation_metadata()).get(_KEY)
+        if told is not None:
+            trial = self.oracle.ongoing_trials.get(json.loads(told)["worker"])
+            if trial is None or trial.trial_id != request.trial_id:
+                # Two processes must not write one trial's checkpoints.
+                context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the trial is another worker's")
         self.heard[request.trial_id] = time.monotonic()
         return super().GetTrial(request, context)
 
@@ -124,6 +131,7 @@ class Far:
         self._stub = protos.get_service_grpc().OracleStub(grpc.insecure_channel(address))
         self._beaten = 0.0
         self._answered = False
+        self._worker = ""
 
     def take(self, worker: str) -> tuple[str, str, dict[str, Any]]:
         """As in `Desk`."""
@@ -133,7 +141,7 @@ class Far:
                 request, wait_for_ready=True, timeout=_PATIENCE if self._answered else _AT_FIRST,
                 metadata=((_KEY, b"{}"),),
             )  # fmt: skip
-        self._answered = True
+        self._answered, self._worker = True, worker
         trial = answer.trial
         told = dict(call.trailing_metadata()).get(_KEY, b"{}")
         status = protos.get_proto().TrialStatus.Name(trial.status)
@@ -152,8 +160,9 @@ class Far:
         self._beaten = time.monotonic()
         with self._reached():
             self._stub.GetTrial(
-                protos.get_service().GetTrialRequest(trial_id=trial), wait_for_ready=True, timeout=_PATIENCE
-            )
+                protos.get_service().GetTrialRequest(trial_id=trial), wait_for_ready=True, timeout=_PATIENCE,
+                metadata=((_KEY, _packed({"worker": self._worker})),),
+            )  # fmt: skip
 
     def end(self, trial: str, status: str, facts: Mapping[str, Any]) -> None:
         """As in `Desk`."""
@@ -167,6 +176,8 @@ class Far:
         try:
             yield
         except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
+                raise Lost from None
             raise ConnectionError(
                 f"the chief at {self._address} does not answer ({error.code().name})"
             ) from None

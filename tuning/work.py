@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +12,10 @@ from tuning.children import Children, wait
 
 FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy")
 _IDLE = 0.5  # seconds until an oracle that has nothing to do is asked again
+
+
+class Lost(Exception):
+    """The trial is not this worker's any more: its chief was started again, or gave the worker up."""
 
 
 class Desk(Protocol):
@@ -23,7 +28,7 @@ class Desk(Protocol):
         """What was measured after an epoch."""
 
     def beat(self, trial: str) -> None:
-        """That the worker is alive."""
+        """That the worker is alive; raises Lost where the trial is another's now."""
 
     def end(self, trial: str, status: str, facts: Mapping[str, Any]) -> None:
         """How a trial ended; "reason" stands in `facts` where it was not completed."""
@@ -55,7 +60,8 @@ def work(
         if status != "RUNNING":
             wait(_IDLE, stopped)
             continue
-        _one(desk, worker, children, request(trial, values), stopped, trial)
+        with contextlib.suppress(Lost):  # whoever has it goes on from its checkpoint
+            _one(desk, worker, children, request(trial, values), stopped, trial)
 
 
 def _one(
