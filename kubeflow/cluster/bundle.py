@@ -137,9 +137,7 @@ def looked_again(bundle: Bundle) -> Bundle:
     for one in ir["nodes"]:
         given = one["pipelineNode"].get("parameters", {}).get("parameters", {})
         if one["pipelineNode"]["nodeInfo"]["id"] == "ImageExampleGen":
-            given["dataset"]["fieldValue"]["stringValue"] = json.dumps(
-                dataclasses.asdict(now), sort_keys=True
-            )
+            given["dataset"]["fieldValue"]["stringValue"] = json.dumps(dataclasses.asdict(now), sort_keys=True)
     return dataclasses.replace(bundle, ir=ir, dataset=now)
 
 
