@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import shlex
 import sys
@@ -12,6 +13,10 @@ from typing import Any
 from tuning.errors import BadInput
 
 TARGETS = ("kfp", "vertex")
+_BY_HAND = """\
+# The search of the run "by-hand" as a Job: kubectl apply -n NAMESPACE -f THIS-FILE
+# The steps before the Tuner must be done, with node.py --run-id by-hand.
+"""
 
 
 def main(argv: list[str]) -> int:
@@ -63,9 +68,16 @@ def compiled(given: argparse.Namespace) -> list[str]:
         table = {**table, "image": given.image}
     config, dataset = lines.resolved(Config(**values))
     cluster = settings.cluster(table, lines.node_names(config))
+    if cluster.tuner == "job" and (given.target != "kfp" or not config.tune):
+        why = "Vertex AI has no such Jobs" if config.tune else "the configuration has no search; give it tune"
+        raise BadInput(f'[kubeflow] tuner = "job": {why}, or leave tuner out')
     if given.target == "vertex":
         return _write_vertex(config, dataset, cluster, output)
-    return _write_kfp(lines.bundle(config, dataset, cluster.root, cluster.data), cluster, output)
+    # A chief of pods starts no workers of its own.
+    alone = dataclasses.replace(config, tune_workers=1) if cluster.tuner == "job" else config
+    bundle = lines.bundle(alone, dataset, cluster.root, cluster.data)
+    told = dataclasses.replace(bundle.config, tune_workers=config.tune_workers)
+    return _write_kfp(dataclasses.replace(bundle, config=told), cluster, output)
 
 
 def _write_vertex(config: Any, dataset: Any, cluster: Any, output: Path) -> list[str]:
@@ -82,21 +94,26 @@ def _write_vertex(config: Any, dataset: Any, cluster: Any, output: Path) -> list
 
 
 def _write_kfp(bundle: Any, cluster: Any, output: Path) -> list[str]:
-    from cluster import spec
+    from cluster import job, spec
 
-    beside = output.with_suffix(".ir.json")
-    replace_all(
-        {
-            output: _yaml([spec.pipeline(bundle, cluster), spec.platform(bundle, cluster)]),
-            beside: bundle.text(),
-        }
-    )
-    return [
+    beside, tuner = output.with_suffix(".ir.json"), output.with_suffix(".tuner.yaml")
+    files = {
+        output: _yaml([spec.pipeline(bundle, cluster), spec.platform(bundle, cluster)]),
+        beside: bundle.text(),
+    }
+    said = [
         f"{output}: {len(bundle.nodes)} steps of {bundle.config.name} in {cluster.image}",
         f"{beside}: TFX's IR, which the first step brings to the volume",
-        f"next: python kubeflow/run_local.py {shlex.quote(str(output))}",
-        f"      python kubeflow/submit.py {shlex.quote(str(output))} --host http://localhost:8080",
     ]
+    if cluster.tuner == "job":
+        files[tuner] = _BY_HAND + _yaml(job.by_hand(bundle, cluster))
+        said.append(f"{tuner}: the search's Job, as the Tuner's step makes it, for kubectl apply")
+    replace_all(files)
+    commands = [f"submit.py {shlex.quote(str(output))} --host http://localhost:8080"]
+    if cluster.tuner != "job":  # which only a cluster has
+        commands.insert(0, f"run_local.py {shlex.quote(str(output))}")
+    starts = ("next: ", *" " * len(commands))
+    return [*said, *(f"{start:6}python kubeflow/{one}" for start, one in zip(starts, commands, strict=False))]
 
 
 def replace_all(files: dict[Path, str]) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config
-from tuning import families, narrowing, spaces
+from tuning import families, folders, narrowing, spaces
 from tuning.asked import Asked
 from tuning.errors import BadInput
 
 RESULT = "search.json"  # in TFX's artifact of the tuner's results
+NOTICE = "KERAS_CNNS_SEARCH_NOTICE"  # environment variable: a file that workers elsewhere read
 
 
 def space_of(config: Config) -> spaces.Space:
@@ -37,14 +39,14 @@ def _narrowed(config: Config) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def asked(config: Config, data: Any, folder: Path, gpus: str | None) -> Asked:
+def asked(config: Config, data: Any, folder: Path, gpus: str) -> Asked:
     """What the Tuner asks the search for.
 
     Args:
         config: Resolved.
         data: `tuning.pictures.Data` of the training and the val part.
         folder: Of the search's state.
-        gpus: What CUDA_VISIBLE_DEVICES was when the run began.
+        gpus: Those that its trials may use, as CUDA_VISIBLE_DEVICES names them; "" for none.
     """
     return Asked(
         family=config.tune_space or config.model, data=data, trials=config.tune,
@@ -53,6 +55,13 @@ def asked(config: Config, data: Any, folder: Path, gpus: str | None) -> Asked:
         seed=config.seed, mirror=config.mirror != "no", image_size=config.image_size, fit=str(config.fit),
         keep=1, output=folder, gpus=gpus,
     )  # fmt: skip
+
+
+def announce(folder: Path) -> None:
+    """Tell workers in other pods where the search lies, where they wait for it."""
+    file = os.environ.get(NOTICE)
+    if file:
+        folders.replace(Path(file), json.dumps({"folder": str(folder), "over": False}))
 
 
 def from_file(config: Config) -> dict[str, Any] | None:

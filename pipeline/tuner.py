@@ -41,6 +41,7 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     Returns:
         A tuner of KerasTuner and the number of its workers.
     """
+    from tuning import searching
     from tuning.tuner import Tuner
 
     given = fn_args.custom_config
@@ -52,7 +53,9 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     key = hashlib.blake2b(json.dumps([whole, fn_args.train_files], sort_keys=True).encode(), digest_size=8)
     folder = Path(given["folder"]) / key.hexdigest()
     folder.mkdir(parents=True, exist_ok=True)
-    tuner = Tuner(tuned.asked(config, data, folder, workers.VISIBLE), _Teller())
+    tuned.announce(folder)
+    gpus = ",".join(searching.visible_gpus(workers.VISIBLE))  # this process hides them from itself
+    tuner = Tuner(tuned.asked(config, data, folder, gpus), _Teller())
     return TunerFnResult(tuner, {"workers": config.tune_workers})
 
 

@@ -172,6 +172,25 @@ def test_the_trial_of_a_worker_that_falls_silent_is_another_ones(
     assert ours.end_order == [trial]
 
 
+def test_a_worker_lets_go_of_a_trial_that_a_chief_which_came_back_gave_to_another(tmp_path: Path) -> None:
+    from tuning import chief
+
+    with chief.serving(oracle(tmp_path, most=2), "127.0.0.1:0") as port:
+        one = chief.Far(f"127.0.0.1:{port}")
+        _, first, _ = one.take("w1")
+        one.beat(first)
+    again = oracle(tmp_path, most=2)
+    again.reload()
+    with chief.serving(again, f"127.0.0.1:{port}"):
+        other = chief.Far(f"127.0.0.1:{port}")
+        one._beaten = 0.0
+        assert not one.beat(first), "it waits for somebody"
+        assert other.take("w2")[1] == first
+        one._beaten = 0.0
+        assert not one.beat(first), "and has found one"
+        assert other.beat(first)
+
+
 def test_a_word_about_an_unknown_trial_does_not_block_the_chief(tmp_path: Path) -> None:
     """KerasTuner keeps its lock when a call raises; the next one would wait forever."""
     import grpc
@@ -290,16 +309,16 @@ def test_an_address_that_is_taken_is_refused(tmp_path: Path) -> None:
 def test_the_role_is_what_the_environment_says(
     monkeypatch: pytest.MonkeyPatch, given: dict[str, str], found: Any
 ) -> None:
-    from tuning import chief
+    from tuning import asked
     from tuning.errors import BadInput
 
-    names = {"ID": chief.TUNER_ID, "IP": chief.IP, "PORT": chief.PORT}
+    names = {"ID": asked.TUNER_ID, "IP": asked.IP, "PORT": asked.PORT}
     for key, name in names.items():
         monkeypatch.delenv(name, raising=False)
         if key in given:
             monkeypatch.setenv(name, given[key])
     if isinstance(found, str):
         with pytest.raises(BadInput, match=found):
-            chief.role()
+            asked.role()
     else:
-        assert chief.role() == found
+        assert asked.role() == found

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -20,9 +19,9 @@ import grpc
 from keras_tuner.src import protos  # KerasTuner's protocol has no public name
 from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
+from tuning.asked import IP, PORT
 from tuning.errors import BadInput
 
-TUNER_ID, IP, PORT = "KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT"
 _BEAT = 5.0  # seconds between two words of a worker at least
 _SILENT = 120.0  # seconds after which a worker that used to tell of its trial counts as lost
 _PATIENCE = 60.0  # seconds that a worker waits for its chief
@@ -194,24 +193,6 @@ class Far:
             raise ConnectionError(
                 f"the chief at {self._address} does not answer ({error.code().name})"
             ) from None
-
-
-def role() -> tuple[str, str] | None:
-    """("chief" or this worker's id, address) as KERASTUNER_* says; None where none of it is set.
-
-    Raises:
-        BadInput: Some are set, and others lack.
-    """
-    found = {name: os.environ.get(name, "") for name in (TUNER_ID, IP, PORT)}
-    if not any(found.values()):
-        return None
-    lacking = [name for name, value in found.items() if not value]
-    if lacking:
-        raise BadInput(f"{lacking[0]} is not set, while {next(name for name in found if found[name])} is")
-    if not found[PORT].isdigit():
-        raise BadInput(f"{PORT} must be a number, not {found[PORT]!r}")
-    name = found[TUNER_ID]
-    return ("chief" if "chief" in name else name), f"{found[IP]}:{found[PORT]}"
 
 
 def _packed(values: Mapping[str, Any]) -> bytes:

@@ -19,7 +19,8 @@ from keras_cnns._checks import unknown
 from keras_cnns.recipes import recipe_for
 from keras_cnns.registry import MODELS
 from tuning import folders, lean, spaces
-from tuning.asked import Asked, check, mirrored
+from tuning.asked import TUNER_ID, Asked, check, mirrored
+from tuning.asked import role as asked_role
 from tuning.errors import BadInput
 from tuning.families import FAMILIES
 from tuning.terminal import FAILED, INTERRUPTED, OK, python
@@ -58,7 +59,8 @@ def search(
 
     Returns:
         The result as its `result.json` holds it: "best" is the id of the best trial, "trials" has all of
-        them, "outcome" is "finished", "budget", "interrupted" or "failed".
+        them, "outcome" is "finished", "budget", "interrupted" or "failed". Where KERASTUNER_* makes this a
+        worker, it has "outcome", which is "worker", "code" and "output" alone; the rest is the chief's.
 
     Raises:
         BadInput: Something was asked for that cannot be done; the text is one sentence.
@@ -70,20 +72,20 @@ def search(
         options["data"] = data
     asked = dataclasses.replace(asked or Asked(), **options)
     searched = check(asked)
-    gpus = _gpus(os.environ.get(lean.GPUS) if asked.gpus is None else asked.gpus)
+    found = visible_gpus(os.environ.get(lean.GPUS) if asked.gpus is None else asked.gpus)
     with lean.without_gpus():  # this process reads pictures; its trials get the GPUs
         lean.tensorflow()
         with lean.imports():
             import keras_tuner  # noqa: F401  # before anything of ours asks for it
-        return _search(asked, searched, gpus, watcher, command)
+        return _search(asked, searched, found, watcher, command)
 
 
 def _search(
     asked: Asked, searched: spaces.Space, gpus: Sequence[str], watcher: Watcher | None, command: str
 ) -> dict[str, Any]:
-    from tuning import chief, engines, pictures, result, running
+    from tuning import engines, pictures, result, running
 
-    role = chief.role()
+    role = asked_role()
     if role is not None and role[0] != "chief":
         return _work_for_another(asked, gpus)
     found = pictures.read(asked.data, asked.seed)
@@ -137,16 +139,16 @@ def _search(
 
 def _work_for_another(asked: Asked, gpus: Sequence[str]) -> dict[str, Any]:
     """Be the worker that KERASTUNER_* says; what is searched, and how, the chief knows."""
-    from tuning import chief, pictures, worker
+    from tuning import pictures, worker
     from tuning import settings as kept
 
     if asked.workers > 1:
-        raise BadInput(f"--workers {asked.workers}: this is one worker, by {chief.TUNER_ID}; leave it out")
+        raise BadInput(f"--workers {asked.workers}: this is one worker, by {TUNER_ID}; leave it out")
     title = "" if asked.output else pictures.read(asked.data, asked.seed).title
     folder = Path(asked.output or f"searches/{title}-{asked.family}")
     _wait_for(folder / kept.FILE)
     code = worker.serve(folder, asked.memory, gpus[0] if gpus else None)
-    return {"outcome": "worker", "code": code, "output": str(folder), "sentence": ""}
+    return {"outcome": "worker", "code": code, "output": str(folder)}
 
 
 def _settings(asked: Asked, searched: spaces.Space, found: Any, folder: Path, fresh: bool) -> Any:
@@ -298,7 +300,7 @@ def _wait_for(file: Path, seconds: float = 300) -> None:
         time.sleep(1)
 
 
-def _gpus(visible: str | None) -> list[str]:
+def visible_gpus(visible: str | None) -> list[str]:
     """What CUDA_VISIBLE_DEVICES may be for one process each; nothing where nobody knows of any."""
     if visible is not None:
         return [one for one in visible.split(",") if one.strip()] or [""]

@@ -121,7 +121,6 @@ def request(settings: Settings, folder: Path, trial: str, values: Mapping[str, A
         "first_epoch": int(values.get("tuner/initial_epoch") or 0),
         "until": int(values.get("tuner/epochs") or settings.epochs),
         "limits": dict(settings.limits), "logs": str((folder / "tensorboard" / trial).resolve()),
-        "values": {key: value for key, value in values.items() if not key.startswith("tuner/")},
     }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from tuning import lean
 from tuning.children import OUT_OF_MEMORY
 
-MODEL, FACTS = "model.keras", "trial.json"
+MODEL = "model.keras"
 _PROBED_BATCHES = 4
 _TIMED = 20  # single pictures, whose median is the latency
 
@@ -88,16 +88,10 @@ def train(request: Mapping[str, Any], report: Callable[[Mapping[str, Any]], None
     cost.setdefault("latency_ms", latency(trained.model))
     trained.model.save(folder / f"new-{MODEL}")
     (folder / f"new-{MODEL}").replace(folder / MODEL)
-    facts = {
+    return {
         **cost, "history": trained.history, "device": trained.device, "precision": trained.precision,
         "resumed_after": trained.resumed_after, "seconds": round(time.perf_counter() - began, 2),
     }  # fmt: skip
-    made = {
-        "model": task.model, "arguments": dict(task.arguments), "values": request["values"],
-        "recipe": request["recipe"], "labels": request["labels"], "preprocess": request["preprocess"],
-    }  # fmt: skip
-    (folder / FACTS).write_text(json.dumps({**made, **facts}, indent=1), encoding="utf-8")
-    return facts
 
 
 def probe(request: Mapping[str, Any], report: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import threading
 from pathlib import Path
 
 from tuning import settings as kept
-from tuning.chief import Far, role
+from tuning.asked import role
+from tuning.chief import Far
 from tuning.children import Children
 from tuning.work import work
 

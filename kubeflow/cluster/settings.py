@@ -23,6 +23,7 @@ _IMAGE = re.compile(r"([\w.-]+(:\d+)?/)?([\w.-]+/)*[\w.-]+(:\w[\w.-]{0,127}|(:[\
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _UNITS = {"": 1, **{f"{unit}{i}": (1024 if i else 1000) ** (power + 1)
                     for power, unit in enumerate("KMGTP") for i in ("", "i")}}  # fmt: skip
+_TUNERS = ("pod", "job")
 _POLICIES = ("Always", "Never", "IfNotPresent")
 _TOLERATION = ("key", "operator", "value", "effect", "seconds")
 
@@ -70,6 +71,7 @@ class Cluster:
         image_pull_policy: Always, Never or IfNotPresent; "" for Kubernetes' own choice.
         image_pull_secret: A Secret; "" for none.
         queue: Kueue's local queue; "" for none.
+        tuner: "pod", whose search has its workers beside it, or "job": a chief and tune_workers pods more.
         nodes: By TFX's name of the node.
     """
 
@@ -82,6 +84,7 @@ class Cluster:
     image_pull_policy: str = ""
     image_pull_secret: str = ""
     queue: str = ""
+    tuner: str = "pod"
     nodes: Mapping[str, Node] = field(default_factory=dict)
 
 
@@ -205,6 +208,8 @@ def _check(made: Cluster) -> None:
         raise BadInput(f"[kubeflow] root must be a folder below /, not {made.root!r}")
     if made.image_pull_policy not in ("", *_POLICIES):
         raise BadInput(f"[kubeflow] {unknown('image_pull_policy', made.image_pull_policy, _POLICIES)}")
+    if made.tuner not in _TUNERS:
+        raise BadInput(f"[kubeflow] {unknown('tuner', made.tuner, _TUNERS)}")
     from cluster import store
 
     store.parse(made.mlmd, made.root, password="")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from cluster import job
 from cluster.bundle import Bundle, packed
 from cluster.settings import Cluster, Node, cores, gigabytes, seconds
 from cluster.store import PASSWORD
 
 SCHEMA_VERSION = "2.1.0"
 ENTRY = ["python", "/app/kubeflow/node.py"]
+TUNER_JOB = ["python", "/app/kubeflow/tuner_job.py"]
 _RETRIED_FOR = "604800s"  # Argo counts from the first start, and a training may be long before it fails
 _INFRASTRUCTURE = ("root", "mlmd", "run_id")  # inputs beside the line's own parameters
 _TYPES = {int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE", str: "STRING"}
@@ -93,17 +95,26 @@ def _inputs(bundle: Bundle, cluster: Cluster) -> dict[str, Any]:
 
 
 def _container(name: str, bundle: Bundle, cluster: Cluster, text: str) -> dict[str, Any]:
-    node = cluster.nodes[name]
+    node = _own(name, cluster)
     resources: dict[str, Any] = {
         "cpuLimit": cores(node.cpu), "cpuRequest": cores(node.cpu),
         "memoryLimit": gigabytes(node.memory), "memoryRequest": gigabytes(node.memory),
     }  # fmt: skip
     if node.gpu:
         resources["accelerator"] = {"type": node.gpu_type, "count": str(node.gpu)}
+    words = _arguments(name, bundle, text)
+    if job.is_job(name, cluster):
+        words = ["--pods", job.Pods.of(bundle, cluster).text(), *words]
     return {
-        "image": cluster.image, "command": ENTRY, "args": _arguments(name, bundle, text),
+        "image": cluster.image, "command": TUNER_JOB if job.is_job(name, cluster) else ENTRY, "args": words,
         "resources": {key: value for key, value in resources.items() if value},
     }  # fmt: skip
+
+
+def _own(name: str, cluster: Cluster) -> Node:
+    """What the step's own pod gets: little where a Job's pods do its work."""
+    node = cluster.nodes[name]
+    return job.watcher(node) if job.is_job(name, cluster) else node
 
 
 def _arguments(name: str, bundle: Bundle, text: str) -> list[str]:
@@ -176,7 +187,7 @@ def _task(name: str, before: list[str], node: Node, inputs: dict[str, Any]) -> d
 
 def platform(bundle: Bundle, cluster: Cluster) -> dict[str, Any]:
     """The file's second document: what Kubernetes gives each pod, in the form of kfp-kubernetes' proto."""
-    executors = {f"exec-{task_name(name)}": _pod(cluster, cluster.nodes[name]) for name in bundle.nodes}
+    executors = {f"exec-{task_name(name)}": _pod(cluster, _own(name, cluster)) for name in bundle.nodes}
     return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}
 
 

@@ -1,0 +1,131 @@
+"""What a pod of the Tuner's Job runs: the chief, which is the step itself, or a worker.
+
+Kubernetes sets JOB_COMPLETION_INDEX. 0 is the chief: it runs `node.py --node Tuner`, which serves the search
+to the others. A worker waits for the search, runs its trials, and ends when the chief's step is done; while
+the chief is away it waits for it. Exit codes: 0, those of node.py for the chief, 3 for a worker that failed,
+and 143 for a pod that was told to end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from tuning.errors import BadInput
+
+INDEX = "JOB_COMPLETION_INDEX"
+# KerasTuner's own, which `tuning.chief` reads; that module brings TensorFlow.
+TUNER_ID, IP, PORT = "KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT"
+BAD_INPUT, WORKER_FAILED, TERMINATED = 2, 3, 143
+_NODE = Path(__file__).with_name("node.py")
+_EVERY = 1.0  # seconds between two looks at the notice
+_AWAY = 60.0  # seconds between two words about a chief that is not there
+
+
+def main(argv: list[str]) -> int:
+    """Be the chief or a worker; returns the exit code.
+
+    Args:
+        argv: Those of `node.py`.
+    """
+    import node
+    from cluster import job
+
+    signal.signal(signal.SIGTERM, _end)  # the first process of a container has no other way to hear of it
+    given = node.arguments(argv)
+    index = os.environ.get(INDEX, "")
+    try:
+        if not index.isdigit():
+            raise BadInput(f"{INDEX} must be a number from 0 on, not {index!r}; Kubernetes sets it")
+        file = job.notice(given.root, given.ir, given.run_id)
+        return chief(argv, file) if int(index) == 0 else worker(f"worker-{index}", file)
+    except BadInput as error:
+        print(f"tuner_pod.py: {error}", file=sys.stderr, flush=True)
+        return BAD_INPUT
+
+
+def chief(argv: list[str], file: Path) -> int:
+    """Run the step; workers read from `file` where its search lies and, in the end, that it is done."""
+    from cluster import job
+    from pipeline import tuned
+    from tuning import folders
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    environment = {**os.environ, TUNER_ID: "chief", IP: "0.0.0.0", tuned.NOTICE: str(file)}
+    process = subprocess.Popen([sys.executable, str(_NODE), *argv], env=environment)
+    try:
+        code = process.wait()
+    except SystemExit:
+        process.terminate()
+        process.wait()
+        raise
+    if code == 0:
+        folders.replace(file, json.dumps({**job.told(file), "over": True}))
+    return code if code >= 0 else 128 - code
+
+
+def worker(name: str, file: Path) -> int:
+    """Run trials until the chief's step is done."""
+    from cluster import job
+    from tuning import settings
+
+    os.environ[TUNER_ID] = name
+    host, port = os.environ.get(IP, ""), os.environ.get(PORT, "")
+    if not host or not port.isdigit():
+        raise BadInput(f"{IP} and {PORT} must say where the chief is, not {host!r} and {port!r}")
+    print(f"{name}: waits for the chief at {host}:{port}", flush=True)
+    quiet = time.monotonic()
+    while not (told := job.told(file)).get("over"):
+        folder = Path(told.get("folder", file.parent))
+        if (folder / settings.FILE).is_file() and _listens(host, int(port)):
+            _serve(name, folder)
+            quiet = time.monotonic()
+        elif time.monotonic() - quiet > _AWAY:
+            quiet = time.monotonic()
+            print(f"{name}: the chief at {host}:{port} is not there", flush=True)
+        time.sleep(_EVERY)
+    print(f"{name}: the search is over", flush=True)
+    return 0
+
+
+def _serve(name: str, folder: Path) -> None:
+    """Run trials until the chief has none, or is gone."""
+    from tuning import lean, searching
+
+    found = searching.visible_gpus(os.environ.get(lean.GPUS))
+    try:
+        with lean.without_gpus():  # the trials get them
+            lean.tensorflow()
+            with lean.imports():
+                from tuning import worker as serving
+            serving.serve(folder, None, found[0] if found else None)
+    except Exception:
+        traceback.print_exc()
+        print(f"{name} failed", file=sys.stderr, flush=True)
+        raise SystemExit(WORKER_FAILED) from None
+
+
+def _listens(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(TERMINATED)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
