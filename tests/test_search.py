@@ -353,6 +353,7 @@ def test_a_trial_beyond_its_memory_is_a_failed_one(tmp_path: Path) -> None:
     request = {
         "model": "lenet5_modern", "arguments": {"width": 40.0}, "labels": ["a", "b"], "seed": 0, "recipe": {},
         "train": part, "val": part, "preprocess": {"height": 32, "width": 32, "channels": 1}, "probe": True,
+        "logs": str(tmp_path / "logs"),
     }  # fmt: skip
     children = Children(tmp_path / "log.txt", memory=2**30)
     try:

@@ -273,7 +273,9 @@ def _held(folder: Path) -> Iterator[bool]:
         BadInput: It cannot be written, holds something else, or another search is at work in it.
     """
     new = [one for one in (folder, *folder.parents) if not one.exists()]
-    names = {one.name for one in folder.iterdir()} - {".lock"} if folder.is_dir() else set()
+    # KerasTuner's own tuners make an empty folder for the state before their search.
+    there = [one for one in folder.iterdir() if not _is_empty(one)] if folder.is_dir() else []
+    names = {one.name for one in there} - {".lock"}
     fresh = "search.json" not in names
     if fresh and names and _OURS not in names:
         raise BadInput(f"--output {folder}: it holds no search, but {sorted(names)[0]}; give another one")
@@ -289,6 +291,10 @@ def _held(folder: Path) -> Iterator[bool]:
                 with contextlib.suppress(OSError):  # it holds something
                     one.rmdir()
             raise
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
 
 
 def _wait_for(file: Path, seconds: float = 300) -> None:

@@ -121,7 +121,7 @@ def bring_tfx(*, whole: bool = False) -> None:
     from tuning import lean
 
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    lean.tensorflow()
     if not whole:
         lanes.components_one_by_one()
     with lean.imports():
