@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning.errors import BadInput
+from tuning.terminal import Parser
 
 TARGETS = ("kfp", "vertex")
 _BY_HAND = """\
@@ -21,12 +22,15 @@ _BY_HAND = """\
 
 def main(argv: list[str]) -> int:
     """Compile; returns the exit code: 0, or 2 for what cannot be compiled."""
-    parser = argparse.ArgumentParser(prog="python kubeflow/compile.py", description=__doc__)
+    parser = Parser(prog="python kubeflow/compile.py", description=__doc__)
     parser.add_argument("--config", metavar="run.toml", help="what a local run left beside its results")
     parser.add_argument(
         "--cluster", metavar="FILE.toml", help="keys of [kubeflow], which stand over those of --config"
     )
     parser.add_argument("--image", metavar="NAME:TAG", help="of every step; stands over both")
+    parser.add_argument(
+        "--mlmd", metavar="ADDRESS", help="metadata store, such as sqlite:metadata.db; so does this"
+    )
     parser.add_argument("--target", default="kfp", metavar="|".join(TARGETS))
     parser.add_argument("--output", default="pipeline.yaml", metavar="FILE", help="default: pipeline.yaml")
     given = parser.parse_args(argv)
@@ -57,6 +61,8 @@ def compiled(given: argparse.Namespace) -> list[str]:
             "--config is missing; name the run.toml of a local run, such as runs/digits-lenet5/run.toml"
         )
     output = Path(given.output)
+    if not output.name or output.is_dir():
+        raise BadInput(f"--output must be a file, not {given.output!r}")
     if not output.parent.is_dir():
         raise BadInput(f"--output {output}: there is no folder {output.parent}")
     file = Path(given.config)
@@ -64,8 +70,7 @@ def compiled(given: argparse.Namespace) -> list[str]:
     table = settings.read(file, whole=False)
     if given.cluster is not None:
         table = _over(table, settings.read(Path(given.cluster)))
-    if given.image is not None:
-        table = {**table, "image": given.image}
+    table |= {key: getattr(given, key) for key in ("image", "mlmd") if getattr(given, key) is not None}
     config, dataset = lines.resolved(Config(**values))
     cluster = settings.cluster(table, lines.node_names(config))
     if cluster.tuner == "job" and (given.target != "kfp" or not config.tune):
@@ -110,7 +115,7 @@ def _write_kfp(bundle: Any, cluster: Any, output: Path) -> list[str]:
         said.append(f"{tuner}: the search's Job, as the Tuner's step makes it, for kubectl apply")
     replace_all(files)
     commands = [f"submit.py {shlex.quote(str(output))} --host http://localhost:8080"]
-    if cluster.tuner != "job":  # which only a cluster has
+    if cluster.tuner != "job" and cluster.mlmd.startswith("sqlite:"):  # others are a cluster's
         commands.insert(0, f"run_local.py {shlex.quote(str(output))}")
     starts = ("next: ", *" " * len(commands))
     return [*said, *(f"{start:6}python kubeflow/{one}" for start, one in zip(starts, commands, strict=False))]
@@ -125,11 +130,13 @@ def replace_all(files: dict[Path, str]) -> None:
     parts = {file: file.with_name(f".{file.name}.part") for file in files}
     try:
         for file, text in files.items():
+            if file.is_dir():
+                raise IsADirectoryError(0, "it is a folder")
             parts[file].write_text(text, encoding="utf-8")
         for file, part in parts.items():
             part.replace(file)
     except OSError as error:
-        raise BadInput(f"--output {error.filename}: {error.strerror}") from None
+        raise BadInput(f"--output: {file} cannot be written: {error.strerror}") from None
     finally:
         for part in parts.values():
             part.unlink(missing_ok=True)

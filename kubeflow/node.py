@@ -7,6 +7,7 @@ wrong call or a store that cannot be reached. A pod that is started again with t
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sys
@@ -17,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from tuning.errors import BadInput
+from tuning.terminal import Parser
 
 BAD_INPUT, FAILED = 2, 1
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python kubeflow/node.py", description=__doc__.splitlines()[0])
+    parser = Parser(prog="python kubeflow/node.py", description=__doc__.splitlines()[0])
     parser.add_argument("--node", required=True, help="TFX's name of it, such as Trainer")
     parser.add_argument("--root", required=True, metavar="FOLDER", help="folder that all steps share")
     parser.add_argument(
@@ -67,7 +69,7 @@ def run(given: argparse.Namespace) -> int:
     """Check what was given, run the node, and tell of it.
 
     Raises:
-        BadInput: Something was asked for that cannot be; nothing was begun.
+        BadInput: Something was asked for that cannot be; nothing was begun but the line's file.
     """
     from cluster import bundle as bundles
     from cluster import store as stores
@@ -84,24 +86,24 @@ def run(given: argparse.Namespace) -> int:
         chosen[name] = value
     root = str(Path(given.root))
     file = Path(root) / given.ir
+    try:
+        json.loads(given.executor_input)
+    except ValueError:
+        raise BadInput(f"--executor-input must be JSON, not {given.executor_input[:80]!r}") from None
+    store = stores.parse(given.mlmd, root)
     if given.ir_text:
         bundles.unpack(given.ir_text, file)
-    bundle = bundles.read(file, root, chosen)
+    bundle = bundles.read(file, root, chosen, run_id)
     if given.node not in bundle.nodes:
         raise BadInput(f"--node: {unknown('node', given.node, list(bundle.nodes))}")
     if given.node == "ImageExampleGen":
         bundle = bundles.looked_again(bundle)
-    store = stores.parse(given.mlmd, root)
     stores.reach(store, given.patience)
-    if store.scheme == "sqlite":
-        Path(store.file).parent.mkdir(parents=True, exist_ok=True)
     return _work(given, bundle, run_id, store)
 
 
 def _work(given: argparse.Namespace, bundle: Any, run_id: str, store: Any) -> int:
     """Run the node with everything heavy imported."""
-    import dataclasses
-
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from cluster import store as stores
     from pipeline import lanes, workers
@@ -115,8 +117,6 @@ def _work(given: argparse.Namespace, bundle: Any, run_id: str, store: Any) -> in
         lanes.complete_tfma()
         from cluster import line, told
     connection = stores.opened(store)
-    folder = Path(bundle.root) / str(bundle.config.name) / "runs" / run_id
-    bundle = dataclasses.replace(bundle, config=dataclasses.replace(bundle.config, output=str(folder)))
     began = time.time()
     made = Path(tempfile.mkdtemp(prefix="keras-cnns-"))
     ear = told.Ear()
@@ -136,18 +136,20 @@ def _work(given: argparse.Namespace, bundle: Any, run_id: str, store: Any) -> in
         workers.dismiss("train")
         workers.dismiss("serve")
     try:
-        return _tell(given, bundle, run_id, ran, ear, failed, code, time.time() - began, folder)
+        return _tell(given, bundle, run_id, ran, ear, failed, code, time.time() - began)
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
 
 def _tell(
     given: argparse.Namespace, bundle: Any, run_id: str, ran: Any, ear: Any, failed: str, code: int,
-    seconds: float, folder: Path,
+    seconds: float,
 ) -> int:  # fmt: skip
     from cluster import told
     from pipeline.steps import STEPS
 
+    if failed:
+        print(f"{given.node} failed: {failed}", file=sys.stderr, flush=True)
     ran.finish()
     events = ear.heard()
     last = [event for event in events if event["event"] == "done"][-1:]
@@ -159,12 +161,11 @@ def _tell(
     )
     told.executor_output(given.executor_input, told.metrics(given.node, result))
     if given.node == list(bundle.nodes)[-1] or failed:
-        page = told.keep(bundle, ran.folder, result, folder)
+        page = told.keep(bundle, ran.folder, result, Path(str(bundle.config.output)))
         told.put(given.report, page.read_text(encoding="utf-8"))
         told.put(given.model_uri, result.get("pushed") or "")
         print(f"report: {page}", flush=True)
     if failed:
-        print(f"{given.node} failed: {failed}", file=sys.stderr, flush=True)
         return code
     print(f"{given.node} {ran.state} in {seconds:.1f} s: {detail}", flush=True)
     if result.get("pushed"):

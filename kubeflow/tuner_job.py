@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuning.errors import BadInput
+from tuning.terminal import Parser
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 _EVERY = 2.0  # seconds between two looks
@@ -24,7 +25,7 @@ def main(argv: list[str]) -> int:
     """Have the search done; returns the exit code."""
     import node
 
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python kubeflow/tuner_job.py", description=__doc__.splitlines()[0],
         epilog="The other arguments are those of node.py.", allow_abbrev=False,
     )  # fmt: skip
@@ -61,19 +62,23 @@ def search(text: str, given: argparse.Namespace) -> str:
     from tuning.terminal import interruptible
 
     pods, run_id = job.Pods.from_text(text), given.run_id or given.job
+    if not run_id:
+        raise BadInput("--run-id must be one word without /, not ''")
     words = job.words(given.root, given.ir, given.mlmd, run_id, given.param, given.patience)
     manifests = job.manifests(pods, words, run_id, _owner(os.environ))
     name = manifests[-1]["metadata"]["name"]
     told = Onlooker(job.notice(given.root, given.ir, run_id))
     api = kube.Api()
-    made = False
     with interruptible():
         try:
             _begin(api, name, manifests)
-            made = True
+        except KeyboardInterrupt:
+            _remove(api, name)
+            raise
+        try:
             return _follow(api, name, told)
         finally:
-            _remove(api, name, made)
+            _remove(api, name)
 
 
 def _owner(environment: Mapping[str, str]) -> dict[str, Any] | None:
@@ -139,7 +144,7 @@ def _follow(api: Any, name: str, told: Any) -> str:
         time.sleep(_EVERY)
 
 
-def _remove(api: Any, name: str, made: bool) -> None:
+def _remove(api: Any, name: str) -> None:
     """Remove the Job with its pods, and the Service."""
     from cluster import kube
 
@@ -147,8 +152,7 @@ def _remove(api: Any, name: str, made: bool) -> None:
         try:
             api.delete(kind, name)
         except (BadInput, kube.Away) as error:
-            if made:
-                print(f"{kind} {name} was not removed: {error}", file=sys.stderr, flush=True)
+            print(f"{kind} {name} was not removed: {error}", file=sys.stderr, flush=True)
 
 
 def _conditions(job: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

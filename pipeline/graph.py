@@ -119,9 +119,10 @@ def create_pipeline(
         pipeline_root=str(place.root),
         components=components,
         enable_cache=True,
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(
-            str(place.root.parent / "metadata.db")
-        ),
+        # A deployed line's steps are told of their store. This makes its folder, and the pods' is not here.
+        metadata_connection_config=None
+        if deployed
+        else metadata.sqlite_metadata_connection_config(str(place.root.parent / "metadata.db")),
         beam_pipeline_args=list(beam),
     )
 

@@ -47,8 +47,8 @@ def run_fn(fn_args: Any) -> None:
         "logs": str(Path(given["tensorboard"]) / f"{given['model']}-{key}"),
         "recipe": {"data": given["data"], "seed": given["seed"], "versions": code.versions()},
     }
-    # Two runs of a cluster may train the same thing at the same time; checkpoints are of one of them.
-    with folders.held(Path(request["checkpoints"]), "training"):
+    # Two runs of a cluster may train the very same at the same time; checkpoints are of one of them.
+    with folders.held(Path(request["checkpoints"]), "training", patient=True):
         workers.do("train", request, lambda event: send("progress", **event))
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,8 @@ def test_it_says_what_it_wrote_and_what_to_type_next(kfp_run: Ran, place: Path) 
         "pipeline.yaml", "pipeline.ir.json",
     ]  # fmt: skip
     assert "11 steps of digits-lenet5" in kfp_run.out
-    assert "python kubeflow/run_local.py pipeline.yaml" in kfp_run.out
+    assert "next: python kubeflow/submit.py pipeline.yaml" in kfp_run.out
+    assert "run_local" not in kfp_run.out, "it would not reach the cluster's store"
     assert sorted(one.name for one in place.iterdir()) == ["pipeline.ir.json", "pipeline.yaml", "run.toml"]
 
 
@@ -166,7 +168,7 @@ def test_the_line_that_the_first_step_brings_is_the_file_beside(
     brought = tmp_path / words[words.index("--ir") + 1]
     bundles.unpack(words[words.index("--ir-text") + 1], brought)
     assert brought.read_text(encoding="utf-8") == (place / "pipeline.ir.json").read_text(encoding="utf-8")
-    found = bundles.read(brought, "/mnt/elsewhere", {"epochs": "7"})
+    found = bundles.read(brought, "/mnt/elsewhere", {"epochs": "7"}, "a")
     assert found.config.epochs == found.parameters["epochs"] == 7
     assert "/mnt/keras-cnns" not in json.dumps(found.ir)
     assert "/mnt/elsewhere/digits-lenet5/checkpoints" in json.dumps(found.ir)
@@ -192,8 +194,10 @@ def test_everything_that_a_cluster_can_give_stands_where_kfp_reads_it() -> None:
 
 
 def test_the_platform_is_one_of_kfps_proto() -> None:
-    platform = pytest.importorskip("kfp.kubernetes", reason="kfp-kubernetes is of the current lane")
+    if sys.version_info < (3, 11):
+        pytest.skip("kfp-kubernetes is of the current lane")
     from google.protobuf import json_format
+    from kfp import kubernetes as platform
 
     line = small()
     executors = spec.platform(line, settings.cluster(EVERYTHING, line.nodes))["platforms"]["kubernetes"]
@@ -273,6 +277,18 @@ def _told(job: dict[str, Any]) -> dict[str, Any]:
         ("[kubeflow.nodes.Trainer]\nmemory = '4 GB'", [], "memory must be such as 4Gi, not '4 GB'"),
         ("[kubeflow.nodes.Trainer]\ntimeout = 'soon'", [], "timeout must be such as 2h, not 'soon'"),
         ("[kubeflow.nodes.Trainer]\ntolerations = [{ky = 'a'}]", [], "Did you mean 'key'?"),
+        ("[kubeflow.nodes.Trainer]\ntolerations = [{operator = 'exists'}]", [], "Did you mean 'Exists'?"),
+        ("[kubeflow.nodes.Trainer]\ntolerations = [{seconds = 'soon'}]", [], "must be a whole number"),
+        ("[kubeflow.nodes.Trainer]\ntimeout = '0s'", [], "timeout must be such as 2h, not '0s'"),
+        ("[kubeflow.nodes.Trainer]\nshm = '500K'", [], "shm must be such as 1Gi, not '500K'"),
+        ("[kubeflow.nodes.Trainer]\ngpu = 1\ngpu_type = ''", [], "gpu_type must be such as nvidia.com/gpu"),
+        ("[kubeflow]\nevery_node = 5", [], "every_node must be a table, not 5"),
+        ("[kubeflow]\nnodes.Trainer = 4", [], "Trainer must be a table, not 4"),
+        ("kubeflow = 4", [], "kubeflow must be a table, not 4"),
+        ("[kubeflow]\nroot = '/mnt/../etc'", [], "without spaces or .., not '/mnt/../etc'"),
+        ("", ["--output", "."], "--output must be a file, not '.'"),
+        ("", ["--output", ""], "--output must be a file, not ''"),
+        ("", ["--image", "Foo/Bär:1"], "image must be a name with a tag"),
         ("[kubeflow.nodes.Trainer]\nnode_selector = {a = 1}", [], "must have text for each label"),
         ("[kubeflow.nodes.Evaluator]\ngpu = 1", [], "this step cannot use a GPU; Trainer and Tuner can"),
         ("", ["--target", "vertex"], "Vertex AI keeps files in a bucket; give /gcs/BUCKET/FOLDER"),
@@ -344,7 +360,10 @@ def test_settings_of_a_file_of_its_own_stand_over_the_configurations(tmp_path: P
         ("mysql://me@host:1/db", store.Store("mysql", "", "host", 1, "me", "hush", "db")),
         ("mysql://host/db", "write mysql://USER@HOST:3306/DATABASE"),
         ("mysql://me@host", "write mysql://USER@HOST:3306/DATABASE"),
-        ("grpc://me@host", None),
+        ("grpc://me@host", "write grpc://HOST:8080"),
+        ("mysql:me:hush@host/db", "write mysql://USER@HOST:3306/DATABASE"),
+        ("mysql:/me:hush@host/db", "write mysql://USER@HOST:3306/DATABASE"),
+        ("mysql://me@host/db?password=hush", "it takes no"),
         ("grpc://host:port", "the port is no number"),
         ("sqlite:", "name a file"),
         ("host:3306", "must begin with sqlite:, mysql: or grpc:"),
@@ -356,12 +375,59 @@ def test_the_address_of_a_store(monkeypatch: pytest.MonkeyPatch, text: str, foun
         made = store.parse(text, "/root")
         assert made == found
         assert "hush" not in repr(made)
-    elif found is not None:
-        with pytest.raises(BadInput, match=found):
+    else:
+        with pytest.raises(BadInput, match=found) as caught:
             store.parse(text, "/root")
+        assert "hush" not in str(caught.value)
 
 
 def test_a_password_in_an_address_is_not_repeated() -> None:
     with pytest.raises(BadInput) as caught:
         store.parse("mysql://me:hush@host/db", "/root")
     assert "hush" not in str(caught.value)
+
+
+def test_nothing_is_made_where_the_pods_will_work(tmp_path: Path) -> None:
+    """Who compiles may not even be allowed to write there."""
+    (tmp_path / "file").touch()
+    ran = compiled(tmp_path, PLAIN + f'[kubeflow]\nroot = "{tmp_path}/file/root/"\n')
+    assert ran.code == 0, ran.err
+    text = (tmp_path / "pipeline.ir.json").read_text(encoding="utf-8")
+    assert f"{tmp_path}/file/root/digits-lenet5/checkpoints" in text
+    assert "root//" not in text
+
+
+def test_another_root_is_set_only_where_a_path_begins(tmp_path: Path) -> None:
+    ran = compiled(tmp_path, PLAIN + '[kubeflow]\nroot = "/models"\n')
+    assert ran.code == 0, ran.err
+    found = bundles.read(tmp_path / "pipeline.ir.json", "/vol/x", {}, "a")
+    assert found.config.models == "/vol/x/models"
+    assert found.config.output == "/vol/x/digits-lenet5/runs/a"
+    assert "/vol/x/vol" not in json.dumps(found.ir)
+    assert '\\"run\\": \\"/vol/x/digits-lenet5/runs/a\\"' in json.dumps(found.ir), "for latest.json"
+
+
+def test_files_that_cannot_be_written_leave_the_older_ones(tmp_path: Path) -> None:
+    (tmp_path / "x.ir.json").mkdir()
+    (tmp_path / "x.yaml").write_text("old", encoding="utf-8")
+    said = refused(compiled(tmp_path, PLAIN, "--output", "x.yaml"))
+    assert "--output: x.ir.json cannot be written: it is a folder" in said
+    assert (tmp_path / "x.yaml").read_text(encoding="utf-8") == "old"
+
+
+def test_the_graph_is_that_of_the_local_run(held: dict[str, Any], tmp_path: Path) -> None:
+    """One `create_pipeline`: the same nodes after the same ones, in the same order."""
+    lines.bring_tfx()
+    from pipeline import graph
+
+    config, data = lines.resolved(Config(epochs=2, min_accuracy=0.2))
+    place = graph.Place(tmp_path / "tfx", tmp_path / "checkpoints", tmp_path / "models")
+    local = graph.compile_pipeline(graph.create_pipeline(config, data, place))
+    nodes = [one.pipeline_node for one in local.nodes]
+    assert {one.node_info.id: sorted(one.upstream_nodes) for one in nodes} == {
+        one["pipelineNode"]["nodeInfo"]["id"]: sorted(one["pipelineNode"].get("upstreamNodes", ()))
+        for one in held["ir"]["nodes"]
+    }
+    assert [one.node_info.id for one in nodes] == [
+        one["pipelineNode"]["nodeInfo"]["id"] for one in held["ir"]["nodes"]
+    ]

@@ -12,12 +12,13 @@ from tuning.errors import BadInput
 
 
 @contextlib.contextmanager
-def held(folder: Path, what: str) -> Iterator[None]:
+def held(folder: Path, what: str, *, patient: bool = False) -> Iterator[None]:
     """Make a folder and hold it while inside.
 
     Args:
         folder: It, the value of `--output`.
         what: Who works in it, "run" or "search".
+        patient: Whether to wait for another one that is at work in it.
 
     Raises:
         BadInput: It cannot be written, or another one is at work in it.
@@ -29,7 +30,7 @@ def held(folder: Path, what: str) -> Iterator[None]:
         raise BadInput(f"--output {folder}: cannot be written ({error.strerror})") from None
     with lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if patient else fcntl.LOCK_NB))
         except OSError:
             raise BadInput(f"--output {folder}: another {what} is at work there") from None
         yield

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -87,13 +87,14 @@ def unpack(text: str, file: Path) -> None:
         raise BadInput(f"--ir {file}: {error}") from None
 
 
-def read(file: Path, root: str, chosen: Mapping[str, str]) -> Bundle:
+def read(file: Path, root: str, chosen: Mapping[str, str], run: str) -> Bundle:
     """A compiled line as one run has it.
 
     Args:
         file: What `compile.py` wrote.
         root: The folder that stands for the compiled one.
         chosen: Parameters of the run as text.
+        run: Its id.
 
     Raises:
         BadInput: It is no such file, it was damaged, or a parameter is not one of the line's.
@@ -101,7 +102,10 @@ def read(file: Path, root: str, chosen: Mapping[str, str]) -> Bundle:
     try:
         text = file.read_text(encoding="utf-8")
         held = json.loads(text)
-        compiled = held["root"]
+        compiled, parameters, given = held["root"], dict(held["parameters"]), Config(**held["config"])
+        dataset = Dataset.from_json(held["dataset"])
+        if not held["ir"]["nodes"]:
+            raise ValueError("no nodes")
     except FileNotFoundError:
         raise BadInput(f"--ir {file}: there is no such file") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -109,13 +113,32 @@ def read(file: Path, root: str, chosen: Mapping[str, str]) -> Bundle:
     if re.fullmatch(r"[0-9a-f]{16}", file.stem) and digest(text) != file.stem:
         raise BadInput(f"--ir {file}: its content is not what its name says; it was changed or cut off")
     if root != compiled:
-        held = json.loads(re.sub(re.escape(compiled) + r'(?=[/"\\])', lambda _: root, text))
-    values = _typed(held["parameters"], chosen)
-    config = Config(**held["config"])
+        # Only where a path begins: its name may come again inside of it.
+        found = rf'(?<![\w./-]){re.escape(compiled)}(?=[/"\\])'
+        held = json.loads(re.sub(found, lambda _: root, text))
+        given = Config(**held["config"])
+    values = _typed(parameters, chosen)
+    config = dataclasses.replace(given, output=f"{given.output}/runs/{run}")
     known = {one.name for one in dataclasses.fields(Config)}
     config = dataclasses.replace(config, **{key: value for key, value in values.items() if key in known})
     check(config)
-    return Bundle(held["ir"], config, Dataset.from_json(held["dataset"]), root, values)
+    ir = json.loads(json.dumps(held["ir"]))
+    _of_node(ir, "Pusher", "custom_config", lambda text: _with_run(text, str(config.output)))
+    return Bundle(ir, config, dataset, root, values)
+
+
+def _of_node(ir: Any, node: str, parameter: str, change: Callable[[str], str]) -> None:
+    """Change a parameter of a node, where there is such a node."""
+    for one in ir["nodes"]:
+        given = one["pipelineNode"].get("parameters", {}).get("parameters", {})
+        if one["pipelineNode"]["nodeInfo"]["id"] == node and parameter in given:
+            value = given[parameter]["fieldValue"]
+            value["stringValue"] = change(value["stringValue"])
+
+
+def _with_run(text: str, folder: str) -> str:
+    """The Pusher's settings with the folder of this run, which stands beside what it pushes."""
+    return json.dumps({**json.loads(text), "run": folder})
 
 
 def looked_again(bundle: Bundle) -> Bundle:
@@ -134,11 +157,8 @@ def looked_again(bundle: Bundle) -> Bundle:
                 f"--data {bundle.config.data}: its {what} were {old} when it was compiled and are {new}; "
                 "compile it anew"
             )
-    ir = json.loads(json.dumps(bundle.ir))
-    for one in ir["nodes"]:
-        if one["pipelineNode"]["nodeInfo"]["id"] == "ImageExampleGen":
-            given = one["pipelineNode"]["parameters"]["parameters"]["dataset"]["fieldValue"]
-            given["stringValue"] = json.dumps(dataclasses.asdict(now), sort_keys=True)
+    ir, text = json.loads(json.dumps(bundle.ir)), json.dumps(dataclasses.asdict(now), sort_keys=True)
+    _of_node(ir, "ImageExampleGen", "dataset", lambda _: text)
     return dataclasses.replace(bundle, ir=ir, dataset=now)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from cluster.bundle import Bundle, digest
 from cluster.settings import Cluster, Node, seconds
 from cluster.store import PASSWORD
+from tuning.errors import BadInput
 
 NODE = "Tuner"
 CONTAINER = "tuner"
@@ -56,10 +57,17 @@ class Pods:
 
     @classmethod
     def from_text(cls, text: str) -> Pods:
-        """What `text` made."""
-        held = json.loads(text)
-        node = Node(**{**held["node"], "tolerations": tuple(held["node"]["tolerations"])})
-        return cls(held["line"], held["workers"], Cluster(**held["cluster"]), node)
+        """What `text` made.
+
+        Raises:
+            BadInput: It is something else.
+        """
+        try:
+            held = json.loads(text)
+            node = Node(**{**held["node"], "tolerations": tuple(held["node"]["tolerations"])})
+            return cls(held["line"], held["workers"], Cluster(**held["cluster"]), node)
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadInput(f"--pods is not what compile.py made: {error!r}") from None
 
 
 def is_job(name: str, cluster: Cluster) -> bool:

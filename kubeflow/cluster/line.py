@@ -105,8 +105,9 @@ class Line:
         found: dict[str, Any] = {}
         for execution in store.get_executions_by_context(context.id) if context is not None else ():
             for one in store.get_contexts_by_execution(execution.id):
-                if one.type == "node":
-                    found[one.name.rpartition(".")[2]] = execution
+                line, _, node = one.name.rpartition(".")
+                if one.type == "node" and line == self._ir.pipeline_info.id:
+                    found[node] = execution
         return found
 
     def _before(self, node: str) -> list[str]:

@@ -15,14 +15,17 @@ from tuning.errors import BadInput
 # Only these start a process that may hold a GPU.
 GPU_NODES = ("Trainer", "Tuner")
 _CPU = re.compile(r"\d+(\.\d+)?|\d+m")
-_MEMORY = re.compile(r"\d+(\.\d+)?([KMGTP]i?)?")
-_TIME = re.compile(r"(\d+)([smhd])")
+_MEMORY = re.compile(r"\d+(\.\d+)?(k|Ki|[MGTP]i?)?")
+_TIME = re.compile(r"([1-9]\d*)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 # Registry and folders, name, and then a tag, a digest or both.
-_IMAGE = re.compile(r"([\w.-]+(:\d+)?/)?([\w.-]+/)*[\w.-]+(:\w[\w.-]{0,127}|(:[\w.-]+)?@sha256:[0-9a-f]{64})")
+_IMAGE = re.compile(
+    r"([A-Za-z0-9.-]+(:[0-9]+)?/)?([a-z0-9._-]+/)*[a-z0-9._-]+"
+    r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|(:[A-Za-z0-9_.-]+)?@sha256:[0-9a-f]{64})"
+)
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _UNITS = {"": 1, **{f"{unit}{i}": (1024 if i else 1000) ** (power + 1)
-                    for power, unit in enumerate("KMGTP") for i in ("", "i")}}  # fmt: skip
+                    for power, unit in enumerate("KMGTP") for i in ("", "i")}, "k": 1000}  # fmt: skip
 _TUNERS = ("pod", "job")
 _POLICIES = ("Always", "Never", "IfNotPresent")
 _TOLERATION = ("key", "operator", "value", "effect", "seconds")
@@ -114,7 +117,9 @@ def read(path: Path, *, whole: bool = True) -> dict[str, Any]:
         raise BadInput(f"{path}: there is no such file") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadInput(f"{path}: {error}") from None
-    return values.get("kubeflow", values if whole else {})
+    found = values.get("kubeflow", values if whole else {})
+    _tables("kubeflow", {"kubeflow": found})
+    return found
 
 
 def cluster(given: Mapping[str, Any], names: Iterable[str]) -> Cluster:
@@ -128,7 +133,9 @@ def cluster(given: Mapping[str, Any], names: Iterable[str]) -> Cluster:
         BadInput: Names the key, what came and what is allowed.
     """
     names = list(names)
-    tables = {key: dict(given.get(key, {})) for key in ("every_node", "nodes")}
+    tables = {key: given.get(key, {}) for key in ("every_node", "nodes")}
+    _tables("kubeflow", tables)
+    _tables("kubeflow.nodes", tables["nodes"])
     known = [one.name for one in dataclasses.fields(Cluster)]
     plain = {key: value for key, value in given.items() if key not in tables}
     for key, value in plain.items():
@@ -147,7 +154,13 @@ def cluster(given: Mapping[str, Any], names: Iterable[str]) -> Cluster:
     }
     made = Cluster(**plain, nodes=found)
     _check(made)
-    return made
+    return dataclasses.replace(made, root=str(PurePosixPath(made.root)))
+
+
+def _tables(where: str, given: Mapping[str, Any]) -> None:
+    for key, value in given.items():
+        if not isinstance(value, Mapping):
+            raise BadInput(f"[{where}] {key} must be a table, not {value!r}")
 
 
 def _node(name: str, values: Mapping[str, Any]) -> Node:
@@ -177,15 +190,31 @@ def _node(name: str, values: Mapping[str, Any]) -> Node:
             raise BadInput(f"{where} {key} must be at least 0, not {getattr(node, key)}")
     if node.gpu and name not in GPU_NODES:
         raise BadInput(f"{where} gpu = {node.gpu}: this step cannot use a GPU; {' and '.join(GPU_NODES)} can")
+    if node.gpu and not node.gpu_type:
+        raise BadInput(f"{where} gpu_type must be such as nvidia.com/gpu, not ''")
     for one in node.tolerations:
-        strange = [key for key in one if key not in _TOLERATION] if isinstance(one, Mapping) else [one]
-        if strange:
-            raise BadInput(f"{where} tolerations: {unknown('key', str(strange[0]), _TOLERATION)}")
+        _check_toleration(where, one)
     if any(not isinstance(value, str) for value in node.node_selector.values()):
         raise BadInput(f"{where} node_selector must have text for each label, not {dict(node.node_selector)}")
     return node
 
 
+def _check_toleration(where: str, given: Any) -> None:
+    if not isinstance(given, Mapping):
+        raise BadInput(f"{where} tolerations must be {_WORDS[list]}, not of {given!r}")
+    for key, value in given.items():
+        if key not in _TOLERATION:
+            raise BadInput(f"{where} tolerations: {unknown('key', key, _TOLERATION)}")
+        if not isinstance(value, int if key == "seconds" else str) or isinstance(value, bool):
+            what = "a whole number" if key == "seconds" else "text"
+            raise BadInput(f"{where} tolerations: {key} must be {what}, not {value!r}")
+    for key, words in (("operator", _OPERATORS), ("effect", _EFFECTS)):
+        if given.get(key, words[0]) not in words:
+            raise BadInput(f"{where} tolerations: {unknown(key, given[key], words)}")
+
+
+_OPERATORS = ("Equal", "Exists")
+_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _WORDS = {str: "text", int: "a whole number", dict: "a table", list: "a list of tables"}
 
 
@@ -196,14 +225,16 @@ def _check(made: Cluster) -> None:
         )
     for key in ("pvc", "mlmd_secret", "image_pull_secret", "queue"):
         value = getattr(made, key)
-        if (value or key == "pvc") and not (_NAME.fullmatch(value) and len(value) <= 253):
+        longest = 63 if key == "queue" else 253  # a queue is a label
+        if (value or key == "pvc") and not (_NAME.fullmatch(value) and len(value) <= longest):
             raise BadInput(
                 f"[kubeflow] {key} must be a name of Kubernetes (small letters, digits, - .), not {value!r}"
             )
     for key in ("root", "data"):
         value = getattr(made, key)
-        if value and (not PurePosixPath(value).is_absolute() or re.search(r"[\s\"\\{}]", value)):
-            raise BadInput(f"[kubeflow] {key} must be a path from / on, without spaces, not {value!r}")
+        strange = re.search(r"[\s\"\\{}]", value) or ".." in PurePosixPath(value).parts
+        if value and (not PurePosixPath(value).is_absolute() or strange):
+            raise BadInput(f"[kubeflow] {key} must be a path from / on, without spaces or .., not {value!r}")
     if not made.root.strip("/"):
         raise BadInput(f"[kubeflow] root must be a folder below /, not {made.root!r}")
     if made.image_pull_policy not in ("", *_POLICIES):
@@ -228,5 +259,5 @@ def cores(text: str) -> float:
 
 def gigabytes(text: str) -> float:
     """Of "4Gi", "500M", in 10⁹ bytes, as KFP counts; 0 of nothing."""
-    number = text.rstrip("KMGTPi")
+    number = text.rstrip("kKMGTPi")
     return float(number or 0) * _UNITS[text[len(number) :]] / 1e9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any
 
@@ -187,7 +188,14 @@ def _task(name: str, before: list[str], node: Node, inputs: dict[str, Any]) -> d
 
 def platform(bundle: Bundle, cluster: Cluster) -> dict[str, Any]:
     """The file's second document: what Kubernetes gives each pod, in the form of kfp-kubernetes' proto."""
-    executors = {f"exec-{task_name(name)}": _pod(cluster, _own(name, cluster)) for name in bundle.nodes}
+    # The pod that makes the search's Job would hold the quota that its Job waits for.
+    unqueued = dataclasses.replace(cluster, queue="")
+    executors = {
+        f"exec-{task_name(name)}": _pod(
+            unqueued if job.is_job(name, cluster) else cluster, _own(name, cluster)
+        )
+        for name in bundle.nodes
+    }
     return {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -67,6 +68,8 @@ def parse(text: str, root: str, password: str | None = None) -> Store:
         host, port = parts.hostname, parts.port or _PORTS[scheme]
     except ValueError:
         raise BadInput(f"--mlmd {_hidden(text)}: the port is no number from 0 to 65535") from None
+    if parts.query or parts.fragment:
+        raise BadInput(f"--mlmd {_hidden(text)}: it takes no ? and no #")
     if parts.password is not None:
         raise BadInput(f"--mlmd {_hidden(text)}: a password does not belong there; set {PASSWORD}")
     database = parts.path.strip("/")
@@ -80,23 +83,29 @@ def parse(text: str, root: str, password: str | None = None) -> Store:
 
 
 def _hidden(text: str) -> str:
-    """The address without a password that someone wrote into it."""
-    scheme, there, rest = text.partition("://")
+    """The address without what may be a password."""
+    scheme, colon, rest = re.split(r"[?#]", text)[0].partition(":")
     name, at, place = rest.rpartition("@")
-    return f"{scheme}{there}{name.partition(':')[0]}{at}{place}" if there and at else text
+    slashes = name[: len(name) - len(name.lstrip("/"))]
+    user = name.lstrip("/").partition(":")[0]
+    return f"{scheme}{colon}{slashes}{user}{at}{place}"
 
 
 def reach(store: Store, patience: float = 60.0) -> None:
-    """Wait until a server listens at the address.
+    """Wait until a server listens at the address, or make the folder of a file.
 
     Args:
-        store: The store; a file is made when it is first used.
+        store: The store.
         patience: Seconds.
 
     Raises:
-        BadInput: Nothing listens there.
+        BadInput: Nothing listens there, or the folder cannot be made.
     """
     if store.scheme == "sqlite":
+        try:
+            Path(store.file).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"--mlmd {store!r} cannot be made: {error.strerror}") from None
         return
     end = time.monotonic() + patience
     while True:

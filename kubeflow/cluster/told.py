@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -127,14 +128,17 @@ def keep(bundle: Bundle, made: Path, result: Mapping[str, Any], folder: Path) ->
     (made / "run.toml").write_text(to_toml(config, code.versions()), encoding="utf-8")
     report.write(made)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    new, old = (folder.with_name(f".{folder.name}.{kind}") for kind in ("new", "old"))
-    for one in (new, old):
-        shutil.rmtree(one, ignore_errors=True)
-    shutil.copytree(made, new)  # another file system than the pod's own
-    if folder.exists():
-        folder.replace(old)
-    new.replace(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    # Two steps that fail side by side both write it: each its own, and the last one stays.
+    own = f"{os.uname().nodename}-{os.getpid()}"
+    new, old = (folder.with_name(f".{folder.name}.{kind}.{own}") for kind in ("new", "old"))
+    try:
+        shutil.copytree(made, new)  # another file system than the pod's own
+        with contextlib.suppress(FileNotFoundError):
+            folder.replace(old)
+        new.replace(folder)
+    finally:
+        for one in (new, old):
+            shutil.rmtree(one, ignore_errors=True)
     return folder / "report.html"
 
 

@@ -83,16 +83,15 @@ def begin(start: Start, log: Path, guard: Guard) -> subprocess.Popen[bytes]:
             raise
 
 
-def end(process: subprocess.Popen[bytes], start: Start, guard: Guard, politely: bool = True) -> None:
-    """End a task and all that it started, if it has not ended by itself.
+def end(process: subprocess.Popen[bytes], start: Start, guard: Guard) -> None:
+    """End a task and all that it started, if it has not ended by itself: ask, and kill after 5 seconds.
 
     Args:
         process: The task.
         start: How it was started.
         guard: Told afterwards.
-        politely: Ask first, and kill after 5 seconds.
     """
-    if process.poll() is None and politely:
+    if process.poll() is None:
         if start.container:
             _quietly(start.engine, "stop", "-t", str(_GRACE), start.container)
         else:
