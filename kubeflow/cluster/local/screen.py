@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tuning.errors import printable
 
+_SHORTEST = 6  # letters of a secret
 _WIDTH = 96
 
 
@@ -52,5 +53,5 @@ class Screen:
 
 
 def secret_values(variables: Iterable[str], environment: Mapping[str, str] = os.environ) -> frozenset[str]:
-    """What the variables of Secrets hold; the empty text is none."""
-    return frozenset(environment[one] for one in variables if environment.get(one))
+    """What the variables of Secrets hold, but for what is so short that it may stand in any text."""
+    return frozenset(one for name in variables if len(one := environment.get(name, "")) >= _SHORTEST)
