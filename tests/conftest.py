@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 from lines import Ran, pipeline
+
+
+def pytest_configure() -> None:
+    """Let children of the tests hear Ctrl-C, which whatever runs in the background is made to ignore."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        with contextlib.suppress(ValueError):  # not in the main thread
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

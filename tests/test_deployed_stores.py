@@ -54,6 +54,7 @@ def test_the_line_with_its_store_in_mariadb(tmp_path: Path) -> None:
         assert "Traceback" not in wrong.err
 
 
+@pytest.mark.containers
 def test_a_step_with_its_store_behind_grpc(tmp_path: Path) -> None:
     with stores.grpc_store(tmp_path) as port:
         assert compiled(tmp_path, PLAIN + table(f"grpc://127.0.0.1:{port}")).code == 0
