@@ -497,3 +497,30 @@ def test_a_default_that_does_not_learn_is_a_failed_trial_like_others(tmp_path: P
     )  # fmt: skip
     assert ran.code == 1, ran.out + ran.err
     assert "no trial was completed: the loss is no longer a number" in ran.out + ran.err
+
+
+def test_a_budget_is_held_against_pictures_that_are_streamed_too(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from keras_cnns.training import data
+    from keras_cnns.training.preprocess import Preprocess
+    from tuning import pictures, spaces, trial
+
+    monkeypatch.setattr(data, "fits", lambda *_: False)
+    found = pictures.read(str(photos), 0)
+    parts = pictures.keep(found, Preprocess(32, 32, 3), tmp_path, seed=0)
+    assert parts["train"]["kind"] == "files"
+    searched = spaces.space("cifar_resnet20")
+    plan = spaces.plan(searched, searched.defaults(), 3)
+    told: list[Any] = []
+    answer = trial.probe(
+        {
+            "model": plan.model, "arguments": {"width": 0.5}, "labels": list(found.classes), "seed": 0,
+            "recipe": vars(plan.recipe), "train": parts["train"], "val": parts["val"],
+            "preprocess": {"height": 32, "width": 32, "channels": 3}, "logs": str(tmp_path / "logs"),
+        },
+        told.append,
+    )  # fmt: skip
+    assert told[0]["cost"]["parameters"] > 10_000
+    assert {"val_accuracy", "val_loss"} <= set(answer["measured"])
+    assert answer["seconds"] > 0

@@ -226,8 +226,8 @@ def _probe(asked: Asked, settings: Any, folder: Path, oracle: Any, gpus: Sequenc
     if asked.objective not in found["measured"]:
         raise BadInput(str(unknown("--objective", asked.objective, found["measured"])))
     least = getattr(oracle, "rungs", (asked.epochs,))[0]
-    seconds = None if found["seconds"] is None else found["seconds"] * least
-    if asked.budget is not None and seconds is not None and seconds > asked.budget:
+    seconds = found["seconds"] * least
+    if asked.budget is not None and seconds > asked.budget:
         raise BadInput(
             f"--budget of {asked.budget:g} s cannot hold one trial: {least} epoch{'s' * (least > 1)} of "
             f"the default configuration take about {seconds:.1f} s"

@@ -102,27 +102,36 @@ def probe(request: Mapping[str, Any], report: Callable[[Mapping[str, Any]], None
         report: Called with the network's cost, before memory is taken for it.
 
     Returns:
-        "measured", names of the history's figures, and "seconds" of an epoch; None where data is streamed.
+        "measured", names of the history's figures, and "seconds" of an epoch, without reading its pictures.
     """
     import dataclasses
 
-    from keras_cnns.training import data, fit
+    from keras_cnns.training import fit
 
     task = _task(request)
     report({"cost": _cost(task)})  # the builder refuses what it cannot build, such as an input too small
-    if not isinstance(task.train, data.Arrays):
-        return {"measured": ["loss", "accuracy", "val_loss", "val_accuracy"], "seconds": None}
     few = min(task.train.count, task.recipe.batch_size * _PROBED_BATCHES)
     steps = -(-task.train.count // task.recipe.batch_size)
     short = dataclasses.replace(
         task,
-        train=data.Arrays(task.train.images[:few], task.train.labels[:few]),
-        test=data.Arrays(task.test.images[:few], task.test.labels[:few]),
+        train=_first(task.train, task.preprocess, few),
+        test=_first(task.test, task.preprocess, min(few, task.test.count)),
         recipe=dataclasses.replace(task.recipe, epochs=2),
     )
     row = fit.train(short, logs=Path(request["logs"])).history[-1]
     each = row["seconds"] / -(-few // task.recipe.batch_size)
     return {"measured": [key for key in row if key not in ("epoch", "seconds")], "seconds": each * steps}
+
+
+def _first(source: Any, how: Any, count: int) -> Any:
+    """The first pictures of a source, read and fitted."""
+    from keras_cnns.training import data
+
+    if isinstance(source, data.Arrays):
+        return data.Arrays(source.images[:count], source.labels[:count])
+    batch = data.batches(source, how, batch_size=count, finish=lambda pixels, labels, _: (pixels, labels))
+    images, labels = next(iter(batch))
+    return data.Arrays(images.numpy(), labels.numpy())
 
 
 def latency(model: Any) -> float:
