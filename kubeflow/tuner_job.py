@@ -103,8 +103,12 @@ def _begin(api: Any, name: str, manifests: list[dict[str, Any]]) -> None:
             api.delete("Job", name)
         while api.job(name) is not None or api.pods(_label(name)):
             time.sleep(_EVERY)  # until the last pod of the earlier one has let go of the search
-        for one in manifests:
-            api.create(one)
+        try:
+            for one in manifests:
+                api.create(one)
+        except (BadInput, kube.Away):  # nothing of an earlier attempt is there any more
+            _remove(api, name, aloud=False)
+            raise
     except kube.Away as error:
         raise BadInput(str(error)) from None
     print(f"Job {name} in {api.namespace}: a chief and its workers", flush=True)
@@ -144,15 +148,16 @@ def _follow(api: Any, name: str, told: Any) -> str:
         time.sleep(_EVERY)
 
 
-def _remove(api: Any, name: str) -> None:
-    """Remove the Job with its pods, and the Service."""
+def _remove(api: Any, name: str, *, aloud: bool = True) -> None:
+    """Remove the Job with its pods, and the Service; say what stays."""
     from cluster import kube
 
     for kind in ("Job", "Service"):
         try:
             api.delete(kind, name)
         except (BadInput, kube.Away) as error:
-            print(f"{kind} {name} was not removed: {error}", file=sys.stderr, flush=True)
+            if aloud:
+                print(f"{kind} {name} was not removed: {error}", file=sys.stderr, flush=True)
 
 
 def _conditions(job: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
