@@ -60,7 +60,8 @@ class Trials:
         self.optimizers: dict[str, keras.optimizers.Optimizer] = {}
         for name in ("sgd", "adam"):
             recipe = Recipe(optimizer=name, schedule="constant")
-            made = optimize.optimizer(dataclasses.replace(recipe, weight_decay=self.decay), 1)  # type: ignore[arg-type]
+            decay: Any = self.decay  # a variable for a number: one graph serves all trials
+            made = optimize.optimizer(dataclasses.replace(recipe, weight_decay=decay), 1)
             made.build(self.model.trainable_variables)
             self.optimizers[name] = made
         self.scores = tf.function(lambda images: self.model(images, training=False))

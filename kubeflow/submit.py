@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cluster import schedule
+from cluster import times
 from cluster.package import Package, arguments, read
 from tuning import terminal
 from tuning.errors import BadInput, printable
@@ -69,7 +69,7 @@ def _parser() -> terminal.Parser:
 
 def _execute(given: argparse.Namespace) -> int:
     _check(given)
-    given.limit = math.inf if given.timeout is None else schedule.seconds("--timeout", given.timeout)
+    given.limit = math.inf if given.timeout is None else times.seconds("--timeout", given.timeout)
     again = _again(given)
     package = None if given.watch else read(given.pipeline)
     values = arguments(package.inputs, given.param) if package else {}
@@ -172,9 +172,9 @@ def _option(name: str) -> str:
 
 def _again(given: argparse.Namespace) -> dict[str, Any] | None:
     if given.every is not None:
-        return {"cron_expression": schedule.cron(given.every)}
+        return {"cron_expression": times.cron(given.every)}
     if given.interval is not None:
-        return {"interval_second": schedule.seconds("--interval", given.interval)}
+        return {"interval_second": times.seconds("--interval", given.interval)}
     return None
 
 

@@ -154,14 +154,7 @@ def option_name(key: str) -> str:
 
 def load(path: Path) -> dict[str, Any]:
     """The values of a TOML file, checked: unknown keys and wrong types are refused."""
-    from pipeline.lanes import tomllib  # not of the standard library on Python 3.10
-
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(f"--config {path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInput(f"--config {path}: {error}") from None
+    values = toml(f"--config {path}", path)
     values.pop("made_with", None)
     values.pop("kubeflow", None)  # is for kubeflow/compile.py
     known = {one.name: one for one in fields(Config)}
@@ -172,6 +165,26 @@ def load(path: Path) -> dict[str, Any]:
         if not isinstance(value, (int, float) if wanted is float else wanted) or isinstance(value, bool):
             raise BadInput(f"--config {path}: {key} must be {wanted.__name__}, not {value!r}")
     return values
+
+
+def toml(what: str, path: Path) -> dict[str, Any]:
+    """A TOML file's values.
+
+    Args:
+        what: The option that names it, for the error.
+        path: The file.
+
+    Raises:
+        BadInput: It cannot be read.
+    """
+    from pipeline.lanes import tomllib  # not of the standard library on Python 3.10
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"{what}: there is no such file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadInput(f"{what}: {error}") from None
 
 
 def kind(annotation: Any) -> type:

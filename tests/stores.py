@@ -17,9 +17,9 @@ from typing import Any
 PASSWORD = "only-here"
 
 
-def free_port() -> int:
+def free_port(address: str = "127.0.0.1") -> int:
     with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
+        one.bind((address, 0))
         return one.getsockname()[1]
 
 

@@ -275,11 +275,11 @@ def _told(job: dict[str, Any]) -> dict[str, Any]:
         ("[kubeflow.nodes.Trainer]\ngpu = true", [], "gpu must be a whole number, not True"),
         ("[kubeflow.nodes.Trainer]\ngpu = -1", [], "gpu must be at least 0, not -1"),
         ("[kubeflow.nodes.Trainer]\nmemory = '4 GB'", [], "memory must be such as 4Gi, not '4 GB'"),
-        ("[kubeflow.nodes.Trainer]\ntimeout = 'soon'", [], "timeout must be such as 2h, not 'soon'"),
+        ("[kubeflow.nodes.Trainer]\ntimeout = 'soon'", [], "timeout='soon' is no length of time"),
         ("[kubeflow.nodes.Trainer]\ntolerations = [{ky = 'a'}]", [], "Did you mean 'key'?"),
         ("[kubeflow.nodes.Trainer]\ntolerations = [{operator = 'exists'}]", [], "Did you mean 'Exists'?"),
         ("[kubeflow.nodes.Trainer]\ntolerations = [{seconds = 'soon'}]", [], "must be a whole number"),
-        ("[kubeflow.nodes.Trainer]\ntimeout = '0s'", [], "timeout must be such as 2h, not '0s'"),
+        ("[kubeflow.nodes.Trainer]\ntimeout = '0s'", [], "timeout='0s' is no length of time"),
         ("[kubeflow.nodes.Trainer]\nshm = '500K'", [], "shm must be such as 1Gi, not '500K'"),
         ("[kubeflow.nodes.Trainer]\ngpu = 1\ngpu_type = ''", [], "gpu_type must be such as nvidia.com/gpu"),
         ("[kubeflow]\nevery_node = 5", [], "every_node must be a table, not 5"),
@@ -326,7 +326,7 @@ def test_no_config_is_refused(tmp_path: Path) -> None:
 
 def test_data_that_pods_do_not_see_is_refused() -> None:
     data = Dataset("folder", "photos", ("a", "b"), 20, 3, "f", (), 0.5, 0.6)
-    config = Config(data="/home/me/photos", name="n")
+    config = Config(data="/elsewhere/photos", name="n")
     with pytest.raises(BadInput, match=r'say in \[kubeflow\] where it is there: data = "/mnt/x/data/photos"'):
         lines.in_pods(config, data, "/mnt/x", "")
     moved = lines.in_pods(config, data, "/mnt/x", "/mnt/x/data/photos")
@@ -354,7 +354,7 @@ def test_settings_of_a_file_of_its_own_stand_over_the_configurations(tmp_path: P
     ("text", "found"),
     [
         ("sqlite:/a/b.db", store.Store("sqlite", file="/a/b.db")),
-        ("sqlite:b.db", store.Store("sqlite", file="/root/b.db")),
+        ("sqlite:b.db", store.Store("sqlite", file="/shared/b.db")),
         ("sqlite:///a/b.db", store.Store("sqlite", file="/a/b.db")),
         ("grpc://host", store.Store("grpc", host="host", port=8080)),
         ("mysql://me@host:1/db", store.Store("mysql", "", "host", 1, "me", "hush", "db")),
@@ -372,18 +372,18 @@ def test_settings_of_a_file_of_its_own_stand_over_the_configurations(tmp_path: P
 def test_the_address_of_a_store(monkeypatch: pytest.MonkeyPatch, text: str, found: Any) -> None:
     monkeypatch.setenv(store.PASSWORD, "hush")
     if isinstance(found, store.Store):
-        made = store.parse(text, "/root")
+        made = store.parse(text, "/shared")
         assert made == found
         assert "hush" not in repr(made)
     else:
         with pytest.raises(BadInput, match=found) as caught:
-            store.parse(text, "/root")
+            store.parse(text, "/shared")
         assert "hush" not in str(caught.value)
 
 
 def test_a_password_in_an_address_is_not_repeated() -> None:
     with pytest.raises(BadInput) as caught:
-        store.parse("mysql://me:hush@host/db", "/root")
+        store.parse("mysql://me:hush@host/db", "/shared")
     assert "hush" not in str(caught.value)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tuning import asha, asked, engines, narrowing, spaces
+from tuning import asha, asked, durable, engines, narrowing, spaces
 from tuning.families import Choice, Range
 
 EPOCHS, MOST = 9, 12  # Bayesian optimisation has a model after 10
@@ -253,7 +253,7 @@ def test_more_trials_go_on_where_fewer_ended(tmp_path: Path, engine: str) -> Non
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_loss_is_made_small(tmp_path: Path, engine: str) -> None:
     oracle = run(made(tmp_path, engine, objective="val_loss"))
-    longest = [one for one in oracle.trials.values() if engines.epochs_of(one) in (0, EPOCHS)]
+    longest = [one for one in oracle.trials.values() if durable.epochs_of(one) in (0, EPOCHS)]
     assert oracle.get_best_trials(1)[0].score <= min(one.score for one in longest)
 
 
@@ -299,12 +299,12 @@ def test_asha_trains_the_best_third_of_each_rung_further(tmp_path: Path) -> None
             begun_all = oracle.counted == 30
             assert len(better) < len(below) // 3 or begun_all
             assert oracle.trials[parent].hyperparameters.values["learning_rate"] == values["learning_rate"]
-            assert engines.configuration(trial) == engines.configuration(oracle.trials[parent])
+            assert durable.configuration(trial) == durable.configuration(oracle.trials[parent])
         finish(oracle, trial)
     epochs = Counter()
     for one in oracle.trials.values():
         values = one.hyperparameters.values
-        epochs[engines.configuration(one)] += values["tuner/epochs"] - values["tuner/initial_epoch"]
+        epochs[durable.configuration(one)] += values["tuner/epochs"] - values["tuner/initial_epoch"]
     assert len(epochs) == 30
     assert max(epochs.values()) == EPOCHS
     # A configuration that was among the best third may be overtaken later, as in the paper.

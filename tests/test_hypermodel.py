@@ -15,7 +15,7 @@ from searching import begun
 
 import tuning
 from keras_cnns.registry import create_model
-from tuning import engines, spaces
+from tuning import declared, spaces
 from tuning.asked import Asked
 from tuning.errors import BadInput
 from tuning.tuner import Tuner
@@ -153,7 +153,7 @@ def test_a_search_as_a_tuner_may_be_a_worker(tmp_path: Path, monkeypatch: pytest
 
 
 def test_conditions_are_kerastuners_own() -> None:
-    space = engines.hyperparameters(spaces.space("resnet"))
+    space = declared.hyperparameters(spaces.space("resnet"))
     space.values["depth"] = 20
     [stem] = [one for one in space.space if one.name == "stem"]
     assert not space.is_active(stem)

@@ -314,7 +314,7 @@ def test_neither_compilers_nor_tests_nor_caches_are_in_it(image: Image) -> None:
     left = image.run(
         "sh", "-c",
         f"cd {SITE} && find . -name '*.a' && ls -d tensorflow/include pandas/tests clang/native 2>/dev/null;"
-        "ls -d /usr/lib/gcc* /usr/libexec/gcc /usr/include/python3* /root/.cache /build /uv 2>/dev/null;"
+        "ls -d /usr/lib/gcc* /usr/libexec/gcc /usr/include/python3* ~root/.cache /build /uv 2>/dev/null;"
         "ls /var/lib/apt/lists /var/cache/apt /mnt",
     )  # fmt: skip
     assert re.sub(r"/\S+:\n", "", left.stdout).split() == []

@@ -360,14 +360,14 @@ PARAMETERS = {
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
-    ([], ["'steps' has no default", "--param steps=VALUE", "a whole number"]),
-    (["--param", "step=3"], ["'step' is not known", "Did you mean 'steps'?"]),
-    (["--param", "steps=three"], ["--param steps: 'three' is not a whole number"]),
+    ([], ["the pipeline needs steps, without a default; give --param steps=…"]),
+    (["--param", "step=3"], ["--param='step' is not known", "Did you mean 'steps'?"]),
+    (["--param", "steps=three"], ["--param steps='three' is not a whole number"]),
     (["--param", "steps=1", "--param", "rate=nan"], ["'nan' is not a number"]),
     (["--param", "steps=1", "--param", "on=yes"], ["'yes' is not true or false"]),
-    (["--param", "steps=1", "--param", "items={}"], ["'{}' is not a list as JSON"]),
-    (["--param", "steps=1", "--param", "steps=2"], ["steps is given twice"]),
-    (["--param", "steps"], ["not of the form NAME=VALUE"]),
+    (["--param", "steps=1", "--param", "items={}"], ["'{}' is not a list in JSON"]),
+    (["--param", "steps=1", "--param", "steps=2"], ["'steps' is given twice"]),
+    (["--param", "steps"], ["--param='steps' is not NAME=VALUE"]),
     (["--param", "steps=1", "--run-id", "My run"], ["'My run' is not an id"]),
     (["--param", "steps=1", "--parallel", "0"], ["--parallel must be at least 1, not 0"]),
     (["--param", "steps=1", "--volume", "pvc=x"], ["no task of the pipeline mounts a volume"]),

@@ -28,7 +28,7 @@ SCRIPT = ROOT / "kubeflow" / "submit.py"
 sys.path.append(str(SCRIPT.parent))
 
 import submit  # noqa: E402
-from cluster import client, package, refusals, schedule, watching  # noqa: E402
+from cluster import client, package, refusals, times, watching  # noqa: E402
 from tuning.errors import BadInput  # noqa: E402
 
 SECRET = "eyJh.s3cret+Token/with=signs.42"
@@ -427,7 +427,7 @@ def test_an_interval_is_told_in_seconds(kfp: Kfp, compiled: Path, run: Run) -> N
     ],
 )
 def test_cron(typed: str, sent: str) -> None:
-    assert schedule.cron(typed) == sent
+    assert times.cron(typed) == sent
 
 
 BAD_CRON = [
@@ -439,18 +439,18 @@ BAD_CRON = [
 @pytest.mark.parametrize("typed", BAD_CRON)
 def test_bad_cron_lines(typed: str) -> None:
     with pytest.raises(BadInput, match=re.escape(f"--every={typed!r}")):
-        schedule.cron(typed)
+        times.cron(typed)
 
 
 @pytest.mark.parametrize(("typed", "seconds"), [("90s", 90), ("30m", 1800), ("6h", 21600), ("1d2h", 93600)])
 def test_lengths_of_time(typed: str, seconds: int) -> None:
-    assert schedule.seconds("--timeout", typed) == seconds
+    assert times.seconds("--timeout", typed) == seconds
 
 
 @pytest.mark.parametrize("typed", ["", "6", "h", "-6h", "0s", "6 h", "1.5h", "6h!"])
 def test_bad_lengths_of_time(typed: str) -> None:
     with pytest.raises(BadInput, match=re.escape(f"--interval={typed!r}")):
-        schedule.seconds("--interval", typed)
+        times.seconds("--interval", typed)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import threading
 import time
 from pathlib import Path
@@ -12,13 +11,8 @@ from typing import Any
 
 import pytest
 from searching import begun, family, result, state, tuning, until, words
+from stores import free_port
 from test_search import SMALL, epochs_on_disk, finished, trial_processes, under_way
-
-
-def free_port(address: str) -> int:
-    with socket.socket() as one:
-        one.bind((address, 0))
-        return one.getsockname()[1]
 
 
 def test_two_workers_share_a_search_and_a_dead_ones_trial_is_finished(tmp_path: Path) -> None:

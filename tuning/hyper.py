@@ -11,7 +11,7 @@ import keras_tuner
 import numpy as np
 
 from keras_cnns.registry import create_model
-from tuning import engines, narrowing, spaces
+from tuning import declared, narrowing, spaces
 
 
 def hypermodel(
@@ -62,7 +62,7 @@ class _Family(keras_tuner.HyperModel):
         from keras_cnns.training.fit import scores_model
         from keras_cnns.training.optimize import optimizer
 
-        plan = spaces.plan(self._space, engines.declare(self._space, hp), self._epochs, mirror=self._mirror)
+        plan = spaces.plan(self._space, declared.declare(self._space, hp), self._epochs, mirror=self._mirror)
         recipe = plan.recipe
         network = create_model(
             plan.model, input_shape=self._shape, classes=self._classes, classifier_activation=None,

@@ -12,7 +12,7 @@ import keras_cnns
 from tuning import board, folders, report, table
 from tuning.asha import PRUNED, was_pruned
 from tuning.asked import OBJECTIVES
-from tuning.engines import configuration
+from tuning.durable import configuration
 from tuning.settings import Settings
 from tuning.trial import MODEL
 from tuning.work import FIGURES, trial_folder

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cluster import times
 from cluster.bundle import Bundle, digest
-from cluster.settings import Cluster, Node, seconds
+from cluster.settings import Cluster, Node
 from cluster.store import PASSWORD
 from tuning.errors import BadInput
 
@@ -188,7 +189,7 @@ def _job(pods: Pods, words: Sequence[str], name: str, labels: Mapping[str, str])
         },
     }  # fmt: skip
     if pods.node.timeout:
-        spec["activeDeadlineSeconds"] = seconds(pods.node.timeout)
+        spec["activeDeadlineSeconds"] = times.seconds("timeout", pods.node.timeout)
     return spec
 
 

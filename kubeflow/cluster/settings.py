@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from cluster import times
 from keras_cnns._checks import unknown
 from tuning.errors import BadInput
 
@@ -16,16 +17,12 @@ from tuning.errors import BadInput
 GPU_NODES = ("Trainer", "Tuner")
 _CPU = re.compile(r"\d+(\.\d+)?|\d+m")
 _MEMORY = re.compile(r"\d+(\.\d+)?(k|Ki|[MGTP]i?)?")
-_TIME = re.compile(r"([1-9]\d*)([smhd])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 # Registry and folders, name, and then a tag, a digest or both.
 _IMAGE = re.compile(
     r"([A-Za-z0-9.-]+(:[0-9]+)?/)?([a-z0-9._-]+/)*[a-z0-9._-]+"
     r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|(:[A-Za-z0-9_.-]+)?@sha256:[0-9a-f]{64})"
 )
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
-_UNITS = {"": 1, **{f"{unit}{i}": (1024 if i else 1000) ** (power + 1)
-                    for power, unit in enumerate("KMGTP") for i in ("", "i")}, "k": 1000}  # fmt: skip
 _TUNERS = ("pod", "job")
 _POLICIES = ("Always", "Never", "IfNotPresent")
 _TOLERATION = ("key", "operator", "value", "effect", "seconds")
@@ -44,8 +41,8 @@ class Node:
         tolerations: Of taints, each with key, operator, value, effect and seconds, as far as they are needed.
         shm: Size of /dev/shm; "" for the container's own 64 MB.
         retries: After a failure.
-        backoff: Until the first retry, then twice as long each time.
-        timeout: Of one attempt; "" for none.
+        backoff: Until the first retry, then twice as long each time: "30s".
+        timeout: Of one attempt: "2h", "1h30m"; "" for none.
     """
 
     cpu: str = "2"
@@ -109,14 +106,9 @@ def read(path: Path, *, whole: bool = True) -> dict[str, Any]:
     Raises:
         BadInput: It cannot be read.
     """
-    from pipeline.lanes import tomllib
+    from pipeline.config import toml
 
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(f"{path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadInput(f"{path}: {error}") from None
+    values = toml(str(path), path)
     found = values.get("kubeflow", values if whole else {})
     _tables("kubeflow", {"kubeflow": found})
     return found
@@ -180,11 +172,13 @@ def _node(name: str, values: Mapping[str, Any]) -> Node:
     node = Node(**made)
     for key, pattern, example in (
         ("cpu", _CPU, "2 or 500m"), ("memory", _MEMORY, "4Gi"), ("shm", _MEMORY, "1Gi"),
-        ("backoff", _TIME, "30s"), ("timeout", _TIME, "2h"),
     ):  # fmt: skip
         value = getattr(node, key)
         if value and not pattern.fullmatch(value):
             raise BadInput(f"{where} {key} must be such as {example}, not {value!r}")
+    for key in ("backoff", "timeout"):
+        if getattr(node, key):
+            times.seconds(f"{where} {key}", getattr(node, key))
     for key in ("gpu", "retries"):
         if getattr(node, key) < 0:
             raise BadInput(f"{where} {key} must be at least 0, not {getattr(node, key)}")
@@ -244,20 +238,3 @@ def _check(made: Cluster) -> None:
     from cluster import store
 
     store.parse(made.mlmd, made.root, password="")
-
-
-def seconds(text: str) -> int:
-    """Of "90s", "2h"; 0 of nothing."""
-    match = _TIME.fullmatch(text)
-    return int(match[1]) * _SECONDS[match[2]] if match else 0
-
-
-def cores(text: str) -> float:
-    """Of "2", "500m"; 0 of nothing."""
-    return float(text[:-1]) / 1000 if text.endswith("m") else float(text or 0)
-
-
-def gigabytes(text: str) -> float:
-    """Of "4Gi", "500M", in 10⁹ bytes, as KFP counts; 0 of nothing."""
-    number = text.rstrip("kKMGTPi")
-    return float(number or 0) * _UNITS[text[len(number) :]] / 1e9

@@ -6,9 +6,10 @@ import dataclasses
 import re
 from typing import Any
 
-from cluster import job
+from cluster import job, times
 from cluster.bundle import Bundle, packed
-from cluster.settings import Cluster, Node, cores, gigabytes, seconds
+from cluster.quantities import quantity
+from cluster.settings import Cluster, Node
 from cluster.store import PASSWORD
 
 SCHEMA_VERSION = "2.1.0"
@@ -97,9 +98,9 @@ def _inputs(bundle: Bundle, cluster: Cluster) -> dict[str, Any]:
 
 def _container(name: str, bundle: Bundle, cluster: Cluster, text: str) -> dict[str, Any]:
     node = _own(name, cluster)
+    cpu, memory = quantity(node.cpu or "0"), quantity(node.memory or "0") / 1e9  # KFP counts 10⁹ bytes
     resources: dict[str, Any] = {
-        "cpuLimit": cores(node.cpu), "cpuRequest": cores(node.cpu),
-        "memoryLimit": gigabytes(node.memory), "memoryRequest": gigabytes(node.memory),
+        "cpuLimit": cpu, "cpuRequest": cpu, "memoryLimit": memory, "memoryRequest": memory,
     }  # fmt: skip
     if node.gpu:
         resources["accelerator"] = {"type": node.gpu_type, "count": str(node.gpu)}
@@ -179,8 +180,9 @@ def _task(name: str, before: list[str], node: Node, inputs: dict[str, Any]) -> d
     if before:
         task["dependentTasks"] = sorted(task_name(one) for one in before)
     if node.retries:
+        pause = times.seconds("backoff", node.backoff) if node.backoff else 0
         task["retryPolicy"] = {
-            "maxRetryCount": node.retries, "backoffDuration": f"{seconds(node.backoff)}s", "backoffFactor": 2,
+            "maxRetryCount": node.retries, "backoffDuration": f"{pause}s", "backoffFactor": 2,
             "backoffMaxDuration": _RETRIED_FOR,
         }  # fmt: skip
     return task
@@ -227,7 +229,7 @@ def _pod(cluster: Cluster, node: Node) -> dict[str, Any]:
             {"volumeName": "shm", "mountPath": "/dev/shm", "medium": "Memory", "sizeLimit": node.shm}
         ]
     if node.timeout:
-        pod["activeDeadlineSeconds"] = str(seconds(node.timeout))
+        pod["activeDeadlineSeconds"] = str(times.seconds("timeout", node.timeout))
     return pod
 
 

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from cluster.settings import Cluster, Node, cores, gigabytes
+from cluster.quantities import quantity
+from cluster.settings import Cluster, Node
 from tuning.errors import BadInput
 
 MOUNT = "/gcs/"  # where Vertex AI mounts buckets
@@ -60,7 +61,7 @@ def job(line: Any, cluster: Cluster) -> dict[str, Any]:
 
 def _resources(node: Node, proto: Any) -> Any:
     spec = proto.PipelineDeploymentConfig.PipelineContainerSpec.ResourceSpec(
-        cpu_limit=cores(node.cpu), memory_limit=gigabytes(node.memory)
+        cpu_limit=quantity(node.cpu or "0"), memory_limit=quantity(node.memory or "0") / 1e9
     )
     if node.gpu:
         spec.accelerator.type, spec.accelerator.count = node.gpu_type, node.gpu

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from keras_cnns._checks import unknown
+from cluster import package
 from tuning.errors import BadInput
 
 _TRUE, _FALSE = {"1", "t", "T", "TRUE", "true", "True"}, {"0", "f", "F", "FALSE", "false", "False"}
@@ -79,7 +79,7 @@ def to_json(value: Any, **options: Any) -> str:
 
 
 def of_pipeline(spec: Any, given: Sequence[str]) -> dict[str, Any]:
-    """The values of the pipeline's input parameters.
+    """The values of the pipeline's input parameters, its defaults among them.
 
     Args:
         spec: The PipelineSpec.
@@ -90,42 +90,15 @@ def of_pipeline(spec: Any, given: Sequence[str]) -> dict[str, Any]:
     """
     from google.protobuf import json_format
 
-    known = spec.root.input_definitions.parameters
-    if spec.root.input_definitions.artifacts:
-        name = sorted(spec.root.input_definitions.artifacts)[0]
+    inputs = json_format.MessageToDict(spec.root.input_definitions)
+    if "artifacts" in inputs:
+        name = sorted(inputs["artifacts"])[0]
         raise BadInput(
             f"the pipeline has the input artifact {name!r}; only input parameters can be given here."
         )
-    values: dict[str, Any] = {}
-    for one in given:
-        name, equals, text = one.partition("=")
-        if not equals:
-            raise BadInput(f"--param {one} is not of the form NAME=VALUE.")
-        if name not in known:
-            raise BadInput(_unknown(name, known))
-        if name in values:
-            raise BadInput(f"--param {name} is given twice; give it once.")
-        try:
-            values[name] = from_text(text, type_name(known[name]))
-        except ValueError as error:
-            raise BadInput(f"--param {name}: {error}.") from None
-    for name in sorted(known):
-        if name in values:
-            continue
-        if known[name].HasField("default_value"):
-            values[name] = json_format.MessageToDict(known[name].default_value)
-        elif not known[name].is_optional:
-            said = _SAID.get(type_name(known[name]), type_name(known[name]))
-            raise BadInput(
-                f"the pipeline's input {name!r} has no default; give --param {name}=VALUE, {said}."
-            )
-    return values
-
-
-def _unknown(name: str, known: Any) -> str:
-    if not known:
-        return f"--param {name}: the pipeline has no input parameters."
-    return f"--param {unknown('NAME', name, sorted(known))}"
+    known = inputs.get("parameters", {})
+    defaults = {name: one["defaultValue"] for name, one in known.items() if "defaultValue" in one}
+    return {**defaults, **package.arguments(known, given)}
 
 
 def _whole(value: Any) -> Any:

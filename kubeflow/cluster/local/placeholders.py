@@ -99,6 +99,14 @@ def fill_channels(value: Any, values: Mapping[str, Any]) -> Any:
     return everywhere(value, lambda text: _CHANNEL.sub(one, text))
 
 
+def texts(value: Any) -> list[str]:
+    """All strings in a value, however deep they lie."""
+    if isinstance(value, str):
+        return [value]
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return [text for one in parts for text in texts(one)]
+
+
 def everywhere(value: Any, change: Callable[[str], str]) -> Any:
     """The value with each of its strings changed, however deep it lies."""
     if isinstance(value, str):

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.local import placeholders, pod
+from cluster.local.compiled import Compiled, Executor
 from cluster.local.parameters import type_name
-from cluster.local.spec import Compiled, Executor
 from tuning.errors import BadInput
 
 JOB_CONSTANTS = (
@@ -229,10 +229,8 @@ def _check_constant(node: Node, name: str, value: Any) -> None:
     constant = json_format.MessageToDict(value.constant)
     if constant is None:
         raise _refused(node.name, f"has null as its input {name!r}, which KFP's launcher refuses")
-    texts: list[str] = []
-    placeholders.everywhere(constant, lambda text: texts.append(text) or text)  # type: ignore[func-returns-value]
     allowed = {f"{{{{$.inputs.parameters['{one}']}}}}" for one in node.task.inputs.parameters}
-    for text in texts:
+    for text in placeholders.texts(constant):
         why = "" if constant in JOB_CONSTANTS else placeholders.why_refused(text, allowed)
         if why:
             raise _refused(node.name, f"{why} (its input {name!r})")

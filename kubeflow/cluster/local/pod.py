@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cluster.local.spec import quantity
+from cluster.quantities import quantity
 
 _REFUSED = (
     "secretAsVolume", "configMapAsVolume", "configMapAsEnv", "genericEphemeralVolume", "fieldPathAsEnv",

@@ -13,11 +13,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from cluster.local import containers, parameters, spec, state
+from cluster.local import compiled as files
+from cluster.local import containers, parameters, state
+from cluster.local.executing import Run, Runner, behind, execute
 from cluster.local.paths import Paths
 from cluster.local.plan import Plan, plan
 from cluster.local.process import Processes
-from cluster.local.schedule import Run, Runner, behind, execute
 from cluster.local.screen import Screen, secret_values
 from keras_cnns._checks import unknown
 from tuning.errors import BadInput
@@ -69,7 +70,7 @@ def run(asked: Asked) -> int:
             f"--run-id {identity!r} is not an id; take at most 63 lower-case letters, digits and hyphens, "
             "with a letter or digit at both ends."
         )
-    compiled = spec.read(asked.pipeline)
+    compiled = files.read(asked.pipeline)
     values = parameters.of_pipeline(compiled.spec, asked.params)
     planned = plan(compiled, values)
     volumes = _volumes(planned, asked)

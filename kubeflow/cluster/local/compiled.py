@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cluster.quantities import quantity
 from tuning.errors import BadInput
 
-_BYTES = {
-    "": 1,
-    "k": 10**3,
-    "M": 10**6,
-    "G": 10**9,
-    "T": 10**12,
-    "Ki": 2**10,
-    "Mi": 2**20,
-    "Gi": 2**30,
-    "Ti": 2**40,
-}
 _KINDS = {
     "importer": "imports an artifact",
     "resolver": "resolves artifacts",
@@ -102,18 +91,6 @@ def read(path: Path) -> Compiled:
     return Compiled(_spec(path, first), executors, refused, hashlib.sha256(text.encode()).hexdigest())
 
 
-def quantity(text: str) -> float:
-    """A quantity of Kubernetes as a number: "500m" is 0.5, "2Gi" 2147483648.
-
-    Raises:
-        ValueError: It is no quantity.
-    """
-    found = re.fullmatch(r"([0-9.]+)([kMGT]i?|Ki|m|)", str(text).strip())
-    if not found:
-        raise ValueError(f"{text!r} is no quantity")
-    return float(found[1]) / 1000 if found[2] == "m" else float(found[1]) * _BYTES[found[2]]
-
-
 def _documents(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     import yaml
 
@@ -181,7 +158,7 @@ def _limit(path: Path, label: str, resources: Mapping[str, Any], what: str) -> A
     text, number = resources.get(f"resource{what}Limit"), resources.get(f"{what.lower()}Limit")
     unit = 10**9 if what == "Memory" else 1  # the older field counts gigabytes
     try:
-        value = quantity(text) if text else float(number or 0) * unit
+        value = quantity(str(text)) if text else float(number or 0) * unit
     except (ValueError, TypeError):
         raise BadInput(
             f"{path}: executor {label!r} has a {what} limit that is no quantity: {text or number!r}."
