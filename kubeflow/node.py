@@ -18,9 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning.errors import BadInput
-from tuning.terminal import Parser
-
-BAD_INPUT, FAILED = 2, 1
+from tuning.terminal import BAD_INPUT, FAILED, Parser
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -121,14 +119,14 @@ def _work(given: argparse.Namespace, bundle: Any, run_id: str, store: Any) -> in
     made = Path(tempfile.mkdtemp(prefix="keras-cnns-"))
     ear = told.Ear()
     ran = line.Line(bundle, run_id, connection, made)
-    failed, code = "", 0
+    failed = ""
     try:
         ran.restore(given.node)
         ear.aloud(True)
         print(f"{given.node} of run {run_id}", flush=True)
         ran.run(given.node)
     except Exception as error:
-        failed, code = str(error).strip() or type(error).__name__, FAILED
+        failed = str(error).strip() or type(error).__name__
         if not isinstance(error, (BadInput, line.Stopped)):
             traceback.print_exc()
             failed = failed.splitlines()[0]
@@ -136,13 +134,13 @@ def _work(given: argparse.Namespace, bundle: Any, run_id: str, store: Any) -> in
         workers.dismiss("train")
         workers.dismiss("serve")
     try:
-        return _tell(given, bundle, run_id, ran, ear, failed, code, time.time() - began)
+        return _tell(given, bundle, run_id, ran, ear, failed, time.time() - began)
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
 
 def _tell(
-    given: argparse.Namespace, bundle: Any, run_id: str, ran: Any, ear: Any, failed: str, code: int,
+    given: argparse.Namespace, bundle: Any, run_id: str, ran: Any, ear: Any, failed: str,
     seconds: float,
 ) -> int:  # fmt: skip
     from cluster import told
@@ -156,9 +154,8 @@ def _tell(
     detail = last[0]["detail"] if last and given.node in STEPS and not failed else failed
     facts = {"run": run_id, "state": ran.state, "seconds": f"{seconds:.1f}", **ran.made}
     told.put(given.summary, told.summary(given.node, detail, facts))
-    result = told.result_of(
-        bundle, events, run_id, ran.seconds, failed, STEPS.get(given.node, given.node), code
-    )
+    step = STEPS.get(given.node, given.node)
+    result = told.result_of(bundle, events, run_id, ran.seconds, failed, step)
     told.executor_output(given.executor_input, told.metrics(given.node, result))
     if given.node == list(bundle.nodes)[-1] or failed:
         page = told.keep(bundle, ran.folder, result, Path(str(bundle.config.output)))
@@ -166,7 +163,7 @@ def _tell(
         told.put(given.model_uri, result.get("pushed") or "")
         print(f"report: {page}", flush=True)
     if failed:
-        return code
+        return FAILED
     print(f"{given.node} {ran.state} in {seconds:.1f} s: {detail}", flush=True)
     if result.get("pushed"):
         print(f"next: python -m pipeline predict {result['pushed']} PICTURE", flush=True)

@@ -14,9 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuning.errors import BadInput
-from tuning.terminal import Parser
+from tuning.terminal import BAD_INPUT, FAILED, INTERRUPTED, Parser
 
-BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 _EVERY = 2.0  # seconds between two looks
 _PATIENCE = 300.0  # seconds in which the API server must answer again
 

@@ -20,12 +20,12 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from tuning.asked import IP, PORT, TUNER_ID
 from tuning.errors import BadInput
+from tuning.terminal import BAD_INPUT
 
 INDEX = "JOB_COMPLETION_INDEX"
-# KerasTuner's own, which `tuning.chief` reads; that module brings TensorFlow.
-TUNER_ID, IP, PORT = "KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT"
-BAD_INPUT, WORKER_FAILED, TERMINATED = 2, 3, 143
+WORKER_FAILED, TERMINATED = 3, 143
 _NODE = Path(__file__).with_name("node.py")
 _EVERY = 1.0  # seconds between two looks at the notice
 _AWAY = 60.0  # seconds between two words about a chief that is not there

@@ -13,8 +13,10 @@ from typing import Any
 
 from lines import Ran
 
+from tuning.asked import IP, PORT, TUNER_ID
+
 ROOT = Path(__file__).parents[1]
-NAMES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
+NAMES = (TUNER_ID, IP, PORT)
 
 
 def _environment(more: dict[str, str]) -> dict[str, str]:

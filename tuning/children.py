@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from tuning.asked import IP, PORT, TUNER_ID
+
 _COMMAND = [sys.executable, "-m", "tuning.trial"]
 OUT_OF_MEMORY = "out of memory"  # how the reason of such a failed trial begins
 DIVERGED = "the loss is no longer a number"  # and of one whose learning rate was too large
@@ -67,7 +69,7 @@ class Children:
         answer: dict[str, Any] = {}
         why = ""
         lines, reader = _lines(process.stdout)
-        moved, worked = time.monotonic(), 0
+        guard = _Guard(process.pid, self._memory)
         try:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(json.dumps(request) + "\n")
@@ -86,14 +88,8 @@ class Children:
                         on_event(answer)
                 if stopped():
                     raise Interrupted
-                held = _resident(process.pid)
-                if self._memory is not None and held > self._memory:
-                    why = f"{OUT_OF_MEMORY}: it held {_size(held)}, more than {_size(self._memory)}"
-                    process.kill()
-                if (now := _worked(process.pid)) != worked:
-                    moved, worked = time.monotonic(), now
-                elif time.monotonic() - moved > _STILL:
-                    why = f"it stood still for {_STILL:.0f} s"
+                if found := guard.looked():
+                    why = found
                     process.kill()
             code = process.wait()
         finally:
@@ -118,7 +114,7 @@ class Children:
     def _start(self) -> subprocess.Popen[str]:
         environment = dict(os.environ)
         environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        for key in ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT"):
+        for key in (TUNER_ID, IP, PORT):
             environment.pop(key, None)
         if self._gpus is None:
             environment.pop("CUDA_VISIBLE_DEVICES", None)  # this process hides them from itself
@@ -129,6 +125,22 @@ class Children:
                 _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
                 env=environment, cwd=Path(__file__).parents[1],
             )  # fmt: skip
+
+
+class _Guard:
+    """Looks at a process again and again: why it must be ended, if it must."""
+
+    def __init__(self, pid: int, memory: int | None) -> None:
+        self._pid, self._memory = pid, memory
+        self._worked, self._moved = 0, time.monotonic()
+
+    def looked(self) -> str:
+        held, worked = _resident(self._pid), _worked(self._pid)
+        if self._memory is not None and held > self._memory:
+            return f"{OUT_OF_MEMORY}: it held {_size(held)}, more than {_size(self._memory)}"
+        if worked != self._worked:
+            self._worked, self._moved = worked, time.monotonic()
+        return f"it stood still for {_STILL:.0f} s" if time.monotonic() - self._moved > _STILL else ""
 
 
 def _lines(stream: IO[str]) -> tuple[queue.Queue[str | None], threading.Thread]:

@@ -16,7 +16,7 @@ from typing import Any
 from tuning import chief
 from tuning import settings as kept
 from tuning.asha import was_pruned
-from tuning.asked import Asked
+from tuning.asked import IP, PORT, TUNER_ID, Asked
 from tuning.children import Children, Interrupted
 from tuning.terminal import interruptible
 from tuning.work import Beside, work
@@ -148,8 +148,8 @@ class Workers:
 
     def _start(self, name: str, address: str, port: int) -> subprocess.Popen[bytes]:
         environment = {
-            **os.environ, "KERASTUNER_TUNER_ID": name, "CUDA_VISIBLE_DEVICES": "",
-            "KERASTUNER_ORACLE_IP": address.rpartition(":")[0], "KERASTUNER_ORACLE_PORT": str(port),
+            **os.environ, TUNER_ID: name, "CUDA_VISIBLE_DEVICES": "",
+            IP: address.rpartition(":")[0], PORT: str(port),
         }  # fmt: skip
         words = [sys.executable, "-m", "tuning.worker", str(self.folder.resolve())]
         if self.asked.memory is not None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from cluster.bundle import Bundle
 from tuning.errors import BadInput
+from tuning.terminal import FAILED, OK
 
 
 class Ear:
@@ -67,7 +68,7 @@ def _short(value: Any) -> str:
 
 
 def result_of(
-    bundle: Bundle, events: list[dict[str, Any]], run: str, seconds: float, failed: str, step: str, code: int
+    bundle: Bundle, events: list[dict[str, Any]], run: str, seconds: float, failed: str, step: str
 ) -> dict[str, Any]:
     """The run so far as a local run's `result.json` holds it.
 
@@ -77,8 +78,7 @@ def result_of(
         run: Its id.
         seconds: Since its first step began.
         failed: Why this step failed, or "".
-        step: The step that failed.
-        code: Exit code of this step.
+        step: This step.
     """
     from rich.console import Console
 
@@ -98,7 +98,7 @@ def result_of(
     if failed:
         screen.starts(step)
         found["failed"] = failed
-    whole = local.complete(found, code, bundle.config, bundle.dataset, screen)
+    whole = local.complete(found, FAILED if failed else OK, bundle.config, bundle.dataset, screen)
     started = datetime.fromtimestamp(time.time() - seconds, timezone.utc).isoformat(timespec="seconds")
     whole |= {
         "started": started, "seconds": round(seconds, 1), "next": "",
