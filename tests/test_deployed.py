@@ -194,6 +194,22 @@ def test_a_run_that_is_done_is_told_again_and_not_done_again(
     assert (states(volume, "second"), result(volume, "second")) == before
 
 
+@pytest.mark.slow
+def test_a_step_that_fails_stops_what_follows_it(place: Path, volume: Path) -> None:
+    """A training whose loss is no number, each time that it is tried."""
+    ran = local(place, "fourth", "--param", "learning_rate=10000000")
+    assert ran.code == 1, ran.out + ran.err
+    assert "failed: trainer" in ran.out
+    assert "not run: baseline, evaluator, serving-check, pusher (behind trainer)" in ran.out
+    found = states(volume, "fourth")
+    assert found["Trainer"] == "failed"
+    assert not {"Baseline", "Evaluator", "ServingCheck", "Pusher"} & set(found)
+    told = result(volume, "fourth")
+    assert told["outcome"] == "failed"
+    assert "the loss is no longer a number" in told["sentence"]
+    assert (place / "work/runs/fourth/trainer/log.txt").read_text().count("Trainer of run fourth") == 3
+
+
 def node(place: Path, name: str, *arguments: object, root: Path | None = None) -> Ran:
     """A step by hand, as `kubeflow/manifests/step.yaml` runs one."""
     beside = place / "work" / "volumes" / "keras-cnns" if root is None else root

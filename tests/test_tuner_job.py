@@ -311,6 +311,15 @@ def step(config: Path, *more: str, **variables: str) -> Iterator[subprocess.Pope
         process.communicate()
 
 
+@contextlib.contextmanager
+def at_work(folder: Path) -> Iterator[tuple[Kubernetes, subprocess.Popen[str]]]:
+    """The step, whose Job's pods are all at work and never end by themselves."""
+    cluster = Kubernetes(folder, instead="exec sleep 60")
+    with kube_server.serving(cluster) as config, step(config) as process:
+        until(lambda: cluster.running(2), 30)
+        yield cluster, process
+
+
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     out, error = process.communicate(timeout=60)
     return process.returncode, out, error
@@ -349,9 +358,7 @@ def test_killed_pods_are_started_again_until_there_were_too_many(tmp_path: Path)
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_step_that_is_ended_removes_its_job(tmp_path: Path, number: int) -> None:
-    cluster = Kubernetes(tmp_path, instead="exec sleep 60")
-    with kube_server.serving(cluster) as config, step(config) as process:
-        until(lambda: cluster.running(2), 30)
+    with at_work(tmp_path) as (cluster, process):
         process.send_signal(number)
         code, out, error = ended(process)
         until(lambda: gone(cluster), 10)
@@ -402,9 +409,7 @@ def test_an_ended_job_makes_room_for_another(tmp_path: Path) -> None:
 
 
 def test_a_job_that_somebody_removes_fails_the_step(tmp_path: Path) -> None:
-    cluster = Kubernetes(tmp_path, instead="exec sleep 60")
-    with kube_server.serving(cluster) as config, step(config) as process:
-        until(lambda: cluster.running(2), 30)
+    with at_work(tmp_path) as (cluster, process):
         cluster.answer(
             "DELETE", f"/apis/batch/v1/namespaces/people/jobs/{job.name_of('digits-lenet5', 'r')}",
             f"Bearer {kube_server.TOKEN}", b"",
@@ -415,9 +420,7 @@ def test_a_job_that_somebody_removes_fails_the_step(tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_away_for_a_while_is_waited_for(tmp_path: Path) -> None:
-    cluster = Kubernetes(tmp_path, instead="exec sleep 60")
-    with kube_server.serving(cluster) as config, step(config) as process:
-        until(lambda: cluster.running(2), 30)
+    with at_work(tmp_path) as (cluster, process):
         cluster.down = 500
         before = len(cluster.asked)
         with pytest.raises(AssertionError):
