@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"budget of each search: whole trainings, of {EPOCHS} epochs each (default: 18)",
     )  # fmt: skip
     parser.add_argument(
-        "--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="SEED", help="default: 0 1 2"
+        "--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="SEED", help="default: 0 to 4"
     )
     parser.add_argument(
         "--pictures", type=_pairs.positive, default=1024, metavar="N",

@@ -48,7 +48,8 @@ _DATA_CODE = (
 _TRAINING_OPTIONS = (
     "weights", "patience", "class_weights", "accumulate", "precision", "xla", "warm_start",
 )  # fmt: skip
-# What the Tuner searches, and how; the other options leave its result in the cache.
+# What the Tuner searches, and how. Besides, TFX's TuneArgs has the number of workers; all other options leave
+# its result in the cache.
 _TUNING_OPTIONS = (
     "tune", "tune_space", "tune_engine", "tune_epochs", "tune_fix", "tune_range", "tune_max_parameters",
     "model", "recipe", "epochs", "batch_size", "learning_rate", "mirror", "seed", "image_size", "fit",

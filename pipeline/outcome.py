@@ -30,6 +30,7 @@ from pipeline.report.pictures import MAX_PICTURE_BYTES
 from pipeline.sources import Dataset
 from pipeline.steps import STEPS
 from pipeline.stopped import Stopped
+from tuning import findings
 
 _NOT_WORK = ("ExampleValidator", "Gate", "Pusher")  # of these, only a push makes a run that did something
 _SHOWN = 256  # pixels of a picture's longer side; even noise is small enough then
@@ -134,12 +135,11 @@ class Teller:
         folder = Path(self._artifacts["Tuner"]["tuner_results"].uri)
         found = json.loads((folder / tuned.RESULT).read_text(encoding="utf-8"))
         self._result["tuning"] = found
-        best = next(one for one in found["trials"] if one["id"] == found["best"])
-        text = json.dumps({"family": found["family"], **best["values"]}, indent=1)
-        (self._output / "hyperparameters.json").write_text(text + "\n", encoding="utf-8")
-        begun = len({one["configuration"] for one in found["trials"] if one["status"] != "pruned"})
+        best = findings.best_trial(found)
+        assert best is not None  # or the Tuner would have failed
+        (self._output / "hyperparameters.json").write_text(findings.hyperparameters(found), encoding="utf-8")
         return (
-            f"{begun} configurations · {found['objective']} {best['score']:.3f} · "
+            f"{findings.begun(found)} configurations · {found['objective']} {best['score']:.3f} · "
             f"{self._config.output}/hyperparameters.json"
         )
 

@@ -13,6 +13,7 @@ from pipeline import tuned, workers
 from pipeline.components.example_gen import FACTS
 from pipeline.config import Config
 from pipeline.progress import report
+from tuning import findings
 
 
 class _Teller:
@@ -21,11 +22,10 @@ class _Teller:
     def show(self, result: dict[str, Any]) -> None:
         """The search calls this about once a second."""
         ended = [one for one in result["trials"] if one["status"] in ("completed", "failed")]
-        begun = {one["configuration"] for one in result["trials"] if one["status"] != "pruned"}
-        scores = {one["id"]: one["score"] for one in ended}
+        best = findings.best_trial(result)
         report(
-            configurations=len(begun), of=result["trials_asked"], trials=len(ended),
-            best=scores.get(result["best"]),
+            configurations=findings.begun(result), of=result["trials_asked"], trials=len(ended),
+            best=best and best["score"],
         )  # fmt: skip
 
     def close(self) -> None:

@@ -11,6 +11,12 @@ from pathlib import Path
 import pytest
 from lines import Ran, pipeline
 
+# Files whose tests take half a minute each begin first, so that no worker is left alone with them at the end.
+_LONG = {
+    "test_workers", "test_search", "test_tuned", "test_tuner_job", "test_deployed", "test_resume",
+    "test_config", "test_folders", "test_validation", "test_isolation", "test_tuning_page",
+}  # fmt: skip
+
 
 def pytest_configure() -> None:
     """Let children of the tests hear Ctrl-C, which whatever runs in the background is made to ignore."""
@@ -26,6 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
         for shared in ("main_job", "small_search"):
             if shared in getattr(item, "fixturenames", ()):
                 item.add_marker(pytest.mark.xdist_group(shared.replace("_", " ")))
+    items.sort(key=lambda item: item.path.stem not in _LONG)
     yield
     for item in items:  # xdist 3.8 writes the group where pytest 9.2 no longer looks
         grouped = vars(item).get("_nodeid", item.nodeid)

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,14 @@ def tuning(cwd: Path, *arguments: object, limit: int = 900, **environment: str) 
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def begun(cwd: Path, *arguments: object, **environment: str) -> subprocess.Popen[str]:
-    """The same command under way; what it prints is in `printed.txt`."""
+def begun(
+    cwd: Path, *arguments: object, before: Sequence[str] = (), **environment: str
+) -> subprocess.Popen[str]:
+    """The same command under way, in a group of its own; what it prints is in `printed.txt`."""
     with (cwd / "printed.txt").open("a") as printed:
         return subprocess.Popen(
-            [sys.executable, "-m", "tuning", *map(str, arguments)], cwd=cwd, text=True, stdout=printed,
-            stderr=printed, env=_environment(environment),
+            [*before, sys.executable, "-m", "tuning", *map(str, arguments)], cwd=cwd, text=True,
+            stdout=printed, stderr=printed, env=_environment(environment), start_new_session=True,
         )  # fmt: skip
 
 

@@ -471,7 +471,53 @@ def test_a_space_that_is_used_up_ends_the_search(tmp_path: Path, engine: str) ->
     }
     assert len(first) == len(told) <= 4
     assert len(told) >= 3
-    assert oracle.get_best_trials(1)
+    longest = [one.hyperparameters.values.get("tuner/epochs", EPOCHS) for one in oracle.trials.values()]
+    assert max(longest) == EPOCHS, "the best of what there is are trained to the end"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_configuration_is_one_however_often_it_is_trained_further(tmp_path: Path, engine: str) -> None:
+    oracle = run(made(tmp_path, engine))
+    told = [durable.configuration(one) for one in oracle.trials.values()]
+    assert len(set(told)) == oracle.counted
+    if engine in ("asha", "hyperband"):
+        assert max(Counter(told).values()) == 3  # after 1, 3 and 9 epochs
+    for one in oracle.trials.values():
+        first = oracle.trials[durable.configuration(one)].hyperparameters.values
+        values = one.hyperparameters.values
+        assert {key: value for key, value in values.items() if not key.startswith("tuner/")} == {
+            key: value for key, value in first.items() if not key.startswith("tuner/")
+        }
+    best = [durable.configuration(one) for one in oracle.get_best_trials(MOST)]
+    assert len(best) == len(set(best))
+
+
+@pytest.mark.parametrize(("engine", "least"), [("asha", 1), ("hyperband", 1), ("random", 9), ("grid", 9)])
+def test_the_first_trial_takes_as_many_epochs_as_a_budget_is_held_against(
+    tmp_path: Path, engine: str, least: int
+) -> None:
+    oracle = made(tmp_path, engine)
+    assert oracle.least_epochs(EPOCHS) == least
+    assert begin(oracle).hyperparameters.values.get("tuner/epochs", EPOCHS) == least
+
+
+def test_a_worker_that_asks_anew_measures_its_trial_anew(tmp_path: Path) -> None:
+    """It was restarted under its name before anybody missed it."""
+    oracle = made(tmp_path, "random")
+    trial = begin(oracle, "w1")
+    oracle.update_trial(trial.trial_id, {"val_accuracy": 0.2}, step=1)
+    assert begin(oracle, "w1").trial_id == trial.trial_id
+    oracle.update_trial(trial.trial_id, {"val_accuracy": 0.6}, step=1)
+    oracle.ended(trial.trial_id, "COMPLETED", {})
+    assert oracle.trials[trial.trial_id].score == 0.6
+
+
+def test_time_that_is_spent_in_a_long_trial_outlives_a_kill(tmp_path: Path) -> None:
+    oracle = made(tmp_path, "random")
+    begin(oracle)
+    for seconds in range(1, 301):
+        oracle.spend(float(seconds))
+    assert made(tmp_path, "random").spent == 300
 
 
 @pytest.mark.parametrize("engine", ENGINES)

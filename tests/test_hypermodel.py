@@ -26,8 +26,6 @@ TUNERS = {
     "grid": lambda model, **how: keras_tuner.GridSearch(model, max_trials=2, **how),
     "hyperband": lambda model, **how: keras_tuner.Hyperband(model, max_epochs=2, factor=2, **how),
 }
-# It loads a trial's weights into a network whose optimizer has no state yet.
-KERASTUNERS_OWN = "ignore:Skipping variable loading for optimizer"
 
 
 def pictures(count: int = 60) -> tuple[np.ndarray, np.ndarray]:
@@ -46,7 +44,6 @@ def family(**how: Any) -> keras_tuner.HyperModel:
     )
 
 
-@pytest.mark.filterwarnings(KERASTUNERS_OWN)
 @pytest.mark.parametrize("name", TUNERS)
 def test_any_tuner_of_kerastuner_takes_it(name: str, tmp_path: Path) -> None:
     tuner = TUNERS[name](family(), objective="val_accuracy", directory=str(tmp_path), seed=1)
@@ -74,6 +71,35 @@ def test_it_builds_our_network_and_scales_pixels_itself() -> None:
     assert scaled.min() >= plan.recipe.low
     assert scaled.max() <= plan.recipe.high
     assert np.allclose(scaled, images / 255 * (plan.recipe.high - plan.recipe.low) + plan.recipe.low)
+
+
+def test_a_family_alone_is_the_papers_network_that_its_space_has_by_default() -> None:
+    model = tuning.hypermodel("resnet").build(keras_tuner.HyperParameters())
+    own = create_model("cifar_resnet20", shortcut="B")
+    assert (model.input_shape, model.output_shape) == ((None, 32, 32, 3), (None, 10))
+    assert model.count_params() == own.count_params()
+    small = tuning.hypermodel("resnet", input_shape=(48, 48, 1), classes=3)
+    hp = keras_tuner.HyperParameters()
+    hp.values["depth"], hp.values["stem"] = 18, "3x3"  # which only a depth of ImageNet's has
+    model = small.build(hp)
+    assert (model.input_shape, model.output_shape) == ((None, 48, 48, 1), (None, 3))
+    own = create_model("resnet18", input_shape=(48, 48, 1), classes=3, stem="3x3")
+    assert model.count_params() == own.count_params()
+
+
+def test_a_training_that_is_taken_up_by_its_weights_keeps_its_optimizer(tmp_path: Path) -> None:
+    """As KerasTuner's Hyperband does from round to round."""
+    images, labels = pictures(64)
+    hp = keras_tuner.HyperParameters()
+    how = {"optimizer": "sgd", "schedule": "cosine", "augmentation": 0}
+    before = family(fix=how).build(hp)
+    before.fit(images, labels, batch_size=32, verbose=0)
+    before.save_weights(tmp_path / "w.weights.h5")
+    after = family(fix=how).build(hp)
+    after.load_weights(tmp_path / "w.weights.h5")
+    assert int(after.optimizer.iterations) == 2
+    for mine, theirs in zip(after.optimizer.variables, before.optimizer.variables, strict=True):
+        assert np.array_equal(np.asarray(mine), np.asarray(theirs)), mine.path
 
 
 def test_labels_are_smoothed_as_the_trial_says() -> None:

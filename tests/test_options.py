@@ -278,19 +278,24 @@ def test_the_batch_that_ended_a_training_is_kept(tmp_path: Path) -> None:
         model.fit(
             seen,
             epochs=3,
-            callbacks=[watch.NaN(seen, recipe, 8, tmp_path / "logs")],
+            callbacks=[watch.NaN(seen, recipe, 8, tmp_path / "logs", keep=True)],
             shuffle=False,
             verbose=0,
         )
     step = held_37.index(True) + 1
     assert str(caught.value) == (
         f"the loss is no longer a number at step {step} of 8 in epoch 1 of 3, at learning rate 0.001; the "
-        f"batch lies in {tmp_path}/logs/bad-batch.npz, and a smaller --learning-rate may help"
+        f"batch lies in {tmp_path}/logs/bad-batch.npz, and a smaller learning rate may help"
     )
     with np.load(tmp_path / "logs" / "bad-batch.npz") as held:
         assert held["images"].shape == (8, 32, 32, 1)
         assert np.isinf(held["images"]).all(axis=(1, 2, 3)).sum() == 1
         assert held["labels"].shape == (8,)
+    with pytest.raises(
+        FloatingPointError, match=r"at learning rate 0\.001; a smaller learning rate may help$"
+    ):
+        model.fit(seen, callbacks=[watch.NaN(seen, recipe, 8, tmp_path / "none", keep=False)], verbose=0)
+    assert not (tmp_path / "none").exists()
 
 
 # Precision, XLA, devices

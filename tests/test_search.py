@@ -94,6 +94,10 @@ def test_what_a_search_leaves(place: Path, small_search: Ran) -> None:
         )
         assert one["parameters"] == 60840
         assert one["latency_ms"] > 0
+    facts = state(folder)["facts"]
+    assert any(one["first_epoch"] for one in found["trials"])
+    for one in found["trials"]:  # who is trained further goes on from the checkpoint of the trial before
+        assert facts[one["id"]]["resumed_after"] == one["first_epoch"]
     with (folder / "trials.csv").open(newline="") as rows:
         assert len(list(csv.DictReader(rows))) == len(found["trials"])
     chosen = json.loads((folder / "hyperparameters.json").read_text())
@@ -105,18 +109,28 @@ def test_what_a_search_leaves(place: Path, small_search: Ran) -> None:
     assert [one.name for one in (folder / "trials").iterdir()] == [best["id"]]
 
 
-def test_the_best_network_predicts(place: Path, small_search: Ran) -> None:
+def test_the_best_network_scores_on_val_what_the_search_says(place: Path, small_search: Ran) -> None:
     import keras
     import numpy as np
 
     import keras_cnns.layers  # noqa: F401  # names LeNet-5's own layers to Keras
+    from keras_cnns.training import data, fit
+    from keras_cnns.training.preprocess import Preprocess
+    from tuning import pictures, settings
 
     folder = place / "s"
-    found = result(folder)
-    network = keras.models.load_model(folder / "trials" / found["best"] / "model.keras")
-    answer = network.predict(np.zeros((2, 32, 32, 1), "float32"), verbose=0)
-    assert answer.shape == (2, 10)
+    best = next(one for one in result(folder)["trials"] if one["id"] == result(folder)["best"])
+    network = keras.models.load_model(folder / "trials" / best["id"] / "model.keras")
+    asked = settings.request(settings.load(folder), folder, best["id"], best["values"])
+    val = pictures.source(asked["val"])
+    answer = fit.predict(network, val, Preprocess(**asked["preprocess"]))
     np.testing.assert_allclose(answer.sum(axis=1), 1, rtol=1e-5)
+    assert (answer.argmax(axis=1) == data.labels_of(val)).mean() == pytest.approx(best["score"], abs=1e-6)
+
+
+def test_tensorboard_has_a_run_for_each_trial_and_nothing_else(place: Path, small_search: Ran) -> None:
+    runs = {one.name for one in (place / "s" / "tensorboard").iterdir() if one.is_dir()}
+    assert runs == {one["id"] for one in result(place / "s")["trials"]}
 
 
 def test_show_and_report_read_what_it_left(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,7 +184,7 @@ def test_more_trials_go_on(copied: Path) -> None:
         (["--seed", "1"], "--seed was 0 and is 1"),
         (["--epochs", "3"], "--epochs was 2 and is 3"),
         (["--engine", "random"], "--engine was asha and is random"),
-        (["--objective", "val_loss"], "--objective was val_accuracy and is val_loss"),
+        (["--objective", "accuracy"], "--objective was val_accuracy and is accuracy"),
         (["--max-parameters", "100k"], "its limit of cost was none and is parameters 100000"),
         (["--image-size", "36"], "--image-size or --fit was"),
         (["--mirror", "yes"], "--mirror was False and is True"),
@@ -267,8 +281,9 @@ def test_a_search_by_any_engine_goes_on_after_a_kill(tmp_path: Path, engine: str
     assert ran.code == 0, ran.out + ran.err
     after = finished(folder)
     assert {name: after[name] for name in told} == told
-    order = state(folder)["end_order"]
+    order, facts = state(folder)["end_order"], state(folder)["facts"]
     assert len(order) == len(set(order)) == len(state(folder)["trials"])
+    assert any(facts[one["id"]]["resumed_after"] > one["first_epoch"] for one in result(folder)["trials"])
     for one in result(folder)["trials"]:
         assert [row["epoch"] for row in one["history"]] == list(
             range(one["first_epoch"] + 1, one["until"] + 1)
@@ -324,11 +339,12 @@ def test_a_trial_that_is_killed_is_a_failed_one_and_memory_returns(tmp_path: Pat
 
 def test_a_search_that_is_interrupted_says_how_to_go_on(tmp_path: Path) -> None:
     folder = tmp_path / "s"
-    search = begun(tmp_path, *SMALL, "--epochs", "50", "--engine", "random", "--trials", "2")
+    command = (*SMALL, "--epochs", "50", "--engine", "random", "--trials", "2")
+    search = begun(tmp_path, *command)
     try:
         until(lambda: any(epochs_on_disk(folder).values()))
         children = family(search.pid)
-        search.send_signal(signal.SIGTERM)
+        os.killpg(search.pid, signal.SIGTERM)  # as `timeout` and batch systems do
         assert search.wait(200) == 130
     finally:
         search.kill()
@@ -339,6 +355,14 @@ def test_a_search_that_is_interrupted_says_how_to_go_on(tmp_path: Path) -> None:
     assert "the same command goes on from there" in found["sentence"]
     assert [one["status"] for one in found["trials"]] == ["waiting"]
     assert "Traceback" not in (tmp_path / "printed.txt").read_text()
+    reached = epochs_on_disk(folder)
+    ran = tuning(tmp_path, *command, "--budget", "1s")  # which is spent already
+    assert ran.code == 0, ran.out + ran.err
+    assert "the budget is used up after 1 configuration in 1 trials" in ran.out
+    found = result(folder)
+    assert found["outcome"] == "budget"
+    assert [one["status"] for one in found["trials"]] == ["waiting"]
+    assert epochs_on_disk(folder).keys() == reached.keys()
 
 
 def test_a_trial_beyond_its_memory_is_a_failed_one(tmp_path: Path) -> None:
@@ -373,23 +397,89 @@ def test_a_limit_that_nothing_can_hold_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_network_over_the_limit_is_pruned_before_training(tmp_path: Path) -> None:
-    from tuning.children import Children
+def one_trial(tmp_path: Path, limits: dict[str, float], **changed: Any) -> dict[str, Any]:
+    """What the process of a trial is asked for."""
+    import numpy as np
 
-    children = Children(tmp_path / "log.txt")
-    request = {
-        "model": "lenet5", "arguments": {}, "labels": ["a", "b"], "seed": 0, "recipe": {}, "values": {},
-        "train": {"kind": "files", "paths": [], "labels": []},
-        "val": {"kind": "files", "paths": [], "labels": []},
-        "preprocess": {"height": 32, "width": 32, "channels": 1}, "folder": str(tmp_path / "t"),
-        "parent": None, "until": 1, "limits": {"parameters": 1000}, "logs": str(tmp_path / "l"),
+    file = tmp_path / "few.npz"
+    np.savez(file, images=np.zeros((64, 32, 32, 1), "uint8"), labels=np.arange(64) % 2)
+    part = {"kind": "arrays", "file": str(file)}
+    return {
+        "model": "lenet5_modern", "arguments": {}, "labels": ["a", "b"], "seed": 0, "recipe": {"epochs": 1},
+        "train": part, "val": part, "preprocess": {"height": 32, "width": 32, "channels": 1},
+        "folder": str(tmp_path / "t"), "parent": None, "until": 1, "limits": limits,
+        "logs": str(tmp_path / "l"), **changed,
     }  # fmt: skip
-    try:
-        answer = children.run(request, lambda _: None, spare=False)
-    finally:
-        children.close()
-    assert "parameters, more than 1,000" in answer["pruned"]
-    assert not (tmp_path / "t").exists()
+
+
+def test_a_network_over_a_limit_is_pruned_before_training(tmp_path: Path) -> None:
+    from tuning import trial
+
+    heard: list[Any] = []
+    for limits, sentence in (
+        ({"parameters": 1000}, "parameters, more than 1,000"),
+        ({"macs": 2000}, "multiply-adds, more than 2,000"),
+        ({"latency_ms": 1e-6}, "ms a picture, more than 1e-06"),
+    ):
+        with pytest.raises(trial.Pruned, match=sentence):
+            trial.train(one_trial(tmp_path, limits), heard.append)
+        assert not (tmp_path / "t").exists()
+    assert heard[-1]["cost"]["latency_ms"] > 0  # for the report, of what was pruned, too
+
+
+def test_what_passed_once_is_not_pruned_by_a_second_measurement(tmp_path: Path) -> None:
+    """A configuration that is trained further, or was broken off."""
+    from tuning import trial
+
+    further = one_trial(tmp_path, {"latency_ms": 1e-6}, parent=str(tmp_path / "before"))
+    done = trial.train(further, lambda _: None)
+    assert done["latency_ms"] > 1e-6
+    assert (tmp_path / "t" / "checkpoints").is_dir()
+    again = trial.train(one_trial(tmp_path, {"latency_ms": 1e-6}), lambda _: None)
+    assert again["resumed_after"] == 1
+
+
+def test_latency_is_that_of_the_network_without_auxiliary_heads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tuning import trial
+
+    seen: list[Any] = []
+    monkeypatch.setattr(trial, "latency", lambda model: seen.append(model.output) or 2.0)
+    asked = one_trial(
+        tmp_path, {"latency_ms": 1.0}, model="googlenet", arguments={"width": 0.125},
+        recipe={"epochs": 1, "auxiliary_weight": 0.3},
+        preprocess={"height": 224, "width": 224, "channels": 3},
+    )  # fmt: skip
+    with pytest.raises(trial.Pruned, match=r"2\.0 ms a picture, more than 1"):
+        trial.train(asked, lambda _: None)
+    assert [tuple(one.shape) for one in seen] == [(None, 2)]
+
+
+def test_a_search_goes_on_past_networks_that_are_too_large(tmp_path: Path) -> None:
+    import dataclasses
+
+    import tuning as library
+    from tuning.families import Choice
+
+    fixed = {
+        "optimizer": "sgd", "lr": 0.01, "wd": 1e-4, "label_smoothing": 0, "augmentation": 0, "batch_size": 64,
+        "schedule": ["cosine", "constant"],
+    }  # fmt: skip
+    space = library.narrow(library.space("lenet5_modern", mirror=False), fixed)
+    widths = {"width": Choice((1.0, 0.5), 1.0)}
+    space = dataclasses.replace(space, dimensions={**space.dimensions, **widths})
+    found = library.search(
+        data="digits", space=space, engine="grid", epochs=1, trials=2, max_parameters=30_000,
+        output=tmp_path / "s",
+    )  # fmt: skip
+    told = [(one["values"]["width"], one["values"]["schedule"], one["status"]) for one in found["trials"]]
+    assert sorted(told) == [
+        (0.5, "constant", "completed"), (0.5, "cosine", "completed"), (1.0, "constant", "pruned"),
+        (1.0, "cosine", "pruned"),
+    ]  # fmt: skip
+    assert found["sentence"].startswith("2 configurations in 4 trials")
+    assert {one["parameters"] > 30_000 for one in found["trials"] if one["status"] == "pruned"} == {True}
 
 
 def test_pictures_too_many_for_memory_are_named_so_that_another_process_finds_them(
@@ -434,21 +524,24 @@ def test_a_configuration_too_large_for_memory_fails_and_the_search_goes_on(tmp_p
     assert "out of memory" in (tmp_path / "s" / "report.html").read_text()
 
 
-def test_a_refusal_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_refusal_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Whatever its names are: a folder is a search's when it was empty, or holds one."""
+    from tuning.__main__ import main
+
+    monkeypatch.chdir(tmp_path)
     for name in ("data", "state", "log.txt"):
         folder = tmp_path / name
         folder.mkdir()
         (folder / name).write_text("mine", encoding="utf-8")
-        ran = tuning(tmp_path, *SMALL[:-1], folder, "--budget", "0.001s")
-        assert ran.code == 2
-        assert f"it holds no search, but {name}; give another one" in ran.err
+        assert main([*SMALL[:-1], name, "--budget", "0.001s"]) == 2
+        assert f"it holds no search, but {name}; give another one" in capfd.readouterr().err
         assert [one.name for one in folder.iterdir()] == [name]
     empty = tmp_path / "empty"
     empty.mkdir()
-    ran = tuning(tmp_path, *SMALL[:-1], empty, "--budget", "0.001s")
-    assert ran.code == 2
-    assert "cannot hold one trial" in ran.err
+    assert main([*SMALL[:-1], "empty", "--budget", "0.001s"]) == 2
+    assert "cannot hold one trial" in capfd.readouterr().err
     assert not list(empty.iterdir())
 
 
@@ -475,19 +568,14 @@ def test_a_trial_that_stands_still_is_ended(tmp_path: Path, monkeypatch: pytest.
     assert held.run({}, lambda _: None, spare=False) == {"failed": "it stood still for 1 s"}
 
 
-def test_a_state_that_cannot_be_written_ends_a_search_with_a_sentence(tmp_path: Path) -> None:
-    folder = tmp_path / "s"
-    search = begun(tmp_path, *SMALL, "--engine", "random", "--epochs", "30", "--trials", "2")
-    try:
-        until(lambda: any(epochs_on_disk(folder).values()))
-        (folder / "state" / "oracle.json.part").mkdir()  # as a full disk would
-        assert search.wait(300) == 1
-    finally:
-        search.kill()
-        search.wait()
-    printed = (tmp_path / "printed.txt").read_text()
-    assert "oracle.json.part" in printed
-    assert "Traceback" not in printed
+def test_a_state_that_cannot_be_written_ends_a_search_with_a_sentence(copied: Path) -> None:
+    before = state(copied / "s")
+    (copied / "s" / "state" / "oracle.json.part").mkdir()  # as a full disk would
+    ran = tuning(copied, *WHOLE, "--trials", 5)
+    assert ran.code == 1, ran.out + ran.err
+    assert "oracle.json.part" in ran.out + ran.err
+    assert "Traceback" not in ran.out + ran.err
+    assert state(copied / "s") == before
 
 
 def test_a_default_that_does_not_learn_is_a_failed_trial_like_others(tmp_path: Path) -> None:

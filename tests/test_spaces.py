@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import random
@@ -13,6 +14,7 @@ import pytest
 
 from keras_cnns.registry import MODELS
 from tuning import families, narrowing, spaces
+from tuning.asked import Asked, check
 from tuning.errors import BadInput
 from tuning.families import Choice, Fixed, Range
 
@@ -286,3 +288,20 @@ def test_whatever_is_drawn_of_a_family_can_be_built(family: str) -> None:
         outputs = network.output if isinstance(network.output, (list, dict)) else [network.output]
         last = next(iter(outputs.values())) if isinstance(outputs, dict) else outputs[0]
         assert tuple(last.shape) == (None, 3)
+
+
+def test_a_space_of_ones_own_says_itself_what_it_is_of() -> None:
+    space = spaces.space("resnet", mirror=False)
+    assert check(Asked(family="resnet", space=space)) == space
+    with pytest.raises(BadInput, match="family='lenet': the space is of 'resnet'"):
+        check(Asked(space=space))
+    odd = {**space.dimensions, "learning_rte": Range(1e-3, 1e-1, 1e-2, of="recipe")}
+    with pytest.raises(BadInput, match=r"recipe='learning_rte' is not known.*learning_rate"):
+        check(Asked(family="resnet", space=dataclasses.replace(space, dimensions=odd)))
+
+
+def test_losses_can_be_compared_where_all_networks_have_the_same() -> None:
+    assert spaces.losses(spaces.space("lenet")) == {"map", "crossentropy"}
+    assert spaces.losses(spaces.space("lenet5")) == {"map"}
+    one = check(Asked(family="lenet5_modern", objective="val_loss", fix={"label_smoothing": 0}))
+    assert spaces.losses(one) == {"crossentropy"}

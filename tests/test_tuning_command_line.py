@@ -86,6 +86,14 @@ LIGHT = [
     (["lenet", "--max-parameters", "many"], "--max-parameters many: write a number"),
     (["lenet", "--max-macs", "0"], "--max-macs must be above 0 and finite, not 0"),
     (["lenet", "--max-latency", "nan"], "--max-latency must be above 0 and finite, not nan"),
+    (
+        ["lenet5_modern", "--objective", "val_loss"],
+        "--objective val_loss: label_smoothing changes what the loss is; fix it, as --fix label_smoothing=0",
+    ),
+    (
+        ["lenet", "--objective", "loss", "--fix", "label_smoothing=0"],
+        "--objective loss: the space has networks with different losses (crossentropy, map)",
+    ),
     (["lenet", "--trials", "0"], "--trials must be at least 1, not 0"),
     (["lenet", "--epochs", "0"], "--epochs must be at least 1, not 0"),
     (["lenet", "--workers", "0"], "--workers must be at least 1, not 0"),

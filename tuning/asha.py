@@ -28,7 +28,7 @@ class AshaOracle(Oracle):
     """Asynchronous successive halving, with a model of where good configurations lie.
 
     Each trial of this oracle trains a configuration from `tuner/initial_epoch` through `tuner/epochs`; one
-    that continues another names it in `tuner/trial_id`, as in KerasTuner's Hyperband, whose tuner can run it.
+    that continues another names it in `tuner/trial_id`, as KerasTuner's Hyperband does.
 
     Args:
         objective: A `keras_tuner.Objective`.

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from keras_cnns._checks import unknown
+from keras_cnns.recipes import Recipe
 from tuning import narrowing, spaces
 from tuning.errors import BadInput
+from tuning.families import RECIPE
 
 ENGINES = ("asha", "random", "bayesian", "hyperband", "grid")
 OBJECTIVES = {"val_accuracy": "max", "val_loss": "min", "accuracy": "max", "loss": "min"}
@@ -25,7 +27,8 @@ class Asked:
     """What a search is asked for.
 
     Attributes:
-        family: Of `tuning.families.FAMILIES`, or a registered network, whose own arguments are fixed.
+        family: Of `tuning.families.FAMILIES`, or a registered network, whose own arguments are fixed. With a
+            `space`, what that is of.
         data: As `tuning.pictures.read` takes it.
         trials: Configurations to try at most, without those that are too large; None for no limit.
         budget: Seconds that it may take, over all times that it is taken up; None for no limit.
@@ -100,10 +103,36 @@ def check(asked: Asked) -> spaces.Space:
         raise BadInput(f"--seed must be below 2**32, not {asked.seed}")
     role()
     whole = asked.space or spaces.space(asked.family, mirror=mirrored(asked))
+    if asked.family != (whole.model or whole.family):
+        raise BadInput(f"family={asked.family!r}: the space is of {whole.model or whole.family!r}")
+    _check_fields(whole)
     searched = narrowing.narrow(whole, asked.fix, asked.ranges)
     if not searched.searched():
         raise BadInput("every hyperparameter is fixed, and nothing is left to search")
+    if asked.objective in ("loss", "val_loss"):
+        _check_loss(asked.objective, searched)
     return searched
+
+
+def _check_fields(space: spaces.Space) -> None:
+    allowed = [*(one.name for one in fields(Recipe)), "augmentation"]
+    for name, one in space.dimensions.items():
+        if one.of == RECIPE and name not in allowed:
+            raise BadInput(str(unknown("hyperparameter of the recipe", name, allowed)))
+
+
+def _check_loss(objective: str, searched: spaces.Space) -> None:
+    """Trials with different losses say nothing of each other."""
+    if "label_smoothing" in searched.searched():
+        raise BadInput(
+            f"--objective {objective}: label_smoothing changes what the loss is; "
+            "fix it, as --fix label_smoothing=0, or compare by val_accuracy"
+        )
+    if len(found := spaces.losses(searched)) > 1:
+        raise BadInput(
+            f"--objective {objective}: the space has networks with different losses "
+            f"({', '.join(sorted(found))}); fix which network is searched, or compare by val_accuracy"
+        )
 
 
 def mirrored(asked: Asked, digits: bool | None = None) -> bool:

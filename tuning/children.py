@@ -53,7 +53,7 @@ class Children:
             request: What `tuning.trial` reads.
             on_event: Called with each answer before the last, in this thread.
             stopped: Asked several times a second.
-            spare: Whether to start the next process meanwhile.
+            spare: Whether to start the next process once the first answer came.
 
         Returns:
             {"done": facts}, {"pruned": why} or {"failed": why}.
@@ -74,7 +74,6 @@ class Children:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(json.dumps(request) + "\n")
                 process.stdin.flush()
-            self._spare = self._start() if spare else None
             while True:
                 with contextlib.suppress(queue.Empty):
                     line = lines.get(timeout=_LOOKED)
@@ -85,6 +84,10 @@ class Children:
                     except ValueError:
                         break  # cut off by a kill
                     if not answer.keys() & {"done", "failed", "pruned"}:
+                        if (
+                            spare and self._spare is None
+                        ):  # not before: its imports would slow what is measured
+                            self._spare = self._start()
                         on_event(answer)
                 if stopped():
                     raise Interrupted
@@ -121,9 +124,11 @@ class Children:
         else:
             environment["CUDA_VISIBLE_DEVICES"] = self._gpus
         with self._log.open("a", encoding="utf-8") as log:
+            # In a session of its own: a signal to the search's whole group ends the search, and the trial is
+            # broken off by the search, which takes it up again; it would be a failed trial otherwise.
             return subprocess.Popen(
                 _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
-                env=environment, cwd=Path(__file__).parents[1],
+                env=environment, cwd=Path(__file__).parents[1], start_new_session=True,
             )  # fmt: skip
 
 

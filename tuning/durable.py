@@ -25,6 +25,7 @@ from tuning import folders
 from tuning.asha import was_pruned
 
 RUNNING, STOPPED, IDLE, COMPLETED = "RUNNING", "STOPPED", "IDLE", "COMPLETED"
+_NOTED = 60.0  # seconds of work after which the state says so, even where no trial ended
 
 
 def synchronized(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -93,12 +94,17 @@ class Durable(Oracle):
             return {"status": IDLE if self.ongoing_trials else STOPPED, "values": None}
         return super().populate_space(trial_id)
 
+    def least_epochs(self, epochs: int) -> int:
+        """How many epochs of a whole training the first trial takes."""
+        return epochs
+
     @synchronized
     def create_trial(self, tuner_id: str) -> Trial:
         """A trial for a worker; its state is on disk before it is handed out."""
         if self.closed:
             self.tuner_ids.discard(tuner_id)
             return Trial(self.hyperparameters.copy(), "", STOPPED)
+        self.give_back(tuner_id)  # one that asks anew has lost what it had
         self._held = True
         again = list(self._retry_queue)
         try:
@@ -244,6 +250,13 @@ class Durable(Oracle):
             if trial.trial_id not in self._retry_queue:
                 self._retry_queue.append(trial.trial_id)
         self.ongoing_trials = {}
+
+    @synchronized
+    def spend(self, seconds: float) -> None:
+        """Note how long the search has worked in all; what a kill loses of it is a minute at most."""
+        known, self.spent = self.spent, seconds
+        if self.spent // _NOTED > known // _NOTED:
+            self.save()
 
     def _save_trial(self, trial: Trial) -> None:
         """Trials are part of the state."""

@@ -18,7 +18,7 @@ from keras_tuner.oracles import (
 from tuning import declared, spaces
 from tuning.asha import AshaOracle
 from tuning.asked import OBJECTIVES
-from tuning.durable import IDLE, RUNNING, STOPPED, Durable, synchronized
+from tuning.durable import IDLE, RUNNING, STOPPED, Durable, configuration, synchronized
 
 _BEFORE_THE_MODEL = 10  # random trials; KerasTuner takes three times the hyperparameters
 
@@ -50,8 +50,22 @@ class _Hyperband(Durable, HyperbandOracle):
     _current_bracket: int
     _current_iteration: int
     begins_while_full = True
+    _all_drawn = False  # whether the space has no further configuration
+
+    def least_epochs(self, epochs: int) -> int:
+        return self._get_epochs(self._current_bracket, 0)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
+        drawn = self._all_drawn
+        found = self._populated(trial_id)
+        if found["status"] != RUNNING and self._all_drawn and not drawn:  # brackets are smaller from now on
+            found = self._populated(trial_id)
+        values = found.get("values")
+        if values and "tuner/trial_id" in values:  # the trial before, which may itself go on from another
+            values["tuner/configuration"] = configuration(self.trials[values["tuner/trial_id"]])
+        return found
+
+    def _populated(self, trial_id: str) -> dict[str, Any]:
         before = copy.deepcopy((self._brackets, self._current_bracket, self._current_iteration))
         found = super().populate_space(trial_id)
         if found["status"] != RUNNING:  # or each question opens another bracket
@@ -59,14 +73,16 @@ class _Hyperband(Durable, HyperbandOracle):
         return found
 
     def _random_trial(self, trial_id: str, bracket: dict[str, Any]) -> dict[str, Any]:
-        if self.full:
-            return {"status": IDLE if self.ongoing_trials else STOPPED}
-        return super()._random_trial(trial_id, bracket)
+        found: dict[str, Any] = {"status": IDLE if self.ongoing_trials else STOPPED}
+        if not self.full and not self._all_drawn:
+            found = super()._random_trial(trial_id, bracket)
+            self._all_drawn = found["status"] != RUNNING
+        return found
 
     def _get_size(self, bracket_num: int, round_num: int) -> int:
         """A bracket whose configurations are not all drawn goes on with those that were."""
         size = super()._get_size(bracket_num, round_num)
-        if not self.full:
+        if not self.full and not self._all_drawn:
             return size
         if round_num:
             return min(size, self._get_size(bracket_num, round_num - 1))
@@ -91,6 +107,9 @@ class _Hyperband(Durable, HyperbandOracle):
 
 class _Asha(Durable, AshaOracle):
     begins_while_full = True
+
+    def least_epochs(self, epochs: int) -> int:
+        return self.rungs[0]
 
     @synchronized
     def continued(self) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,6 +73,23 @@ def best_trial(result: Part) -> Part | None:
     scored = [one for one in result["trials"] if score_of(one) is not None]
     named = [one for one in scored if one["id"] == result.get("best")]
     return next(iter(named or sorted(scored, key=lambda one: -sign(result) * (score_of(one) or 0.0))), None)
+
+
+def begun(result: Part) -> int:
+    """How many configurations were trained, or are: without those that were too large."""
+    trained = [one for one in result["trials"] if one["status"] != "pruned"]
+    return len({one.get("configuration") or one["id"] for one in trained})
+
+
+def hyperparameters(result: Part) -> str:
+    """The best configuration as a file of JSON that `python -m pipeline run --hyperparameters` takes.
+
+    Args:
+        result: With a best trial.
+    """
+    best = best_trial(result)
+    assert best is not None
+    return json.dumps({"family": result["family"], **best["values"]}, indent=1) + "\n"
 
 
 def configurations(result: Part) -> list[Configuration]:

@@ -10,15 +10,15 @@ import keras
 import keras_tuner
 import numpy as np
 
-from keras_cnns.registry import create_model
+from keras_cnns.registry import MODELS, create_model
 from tuning import declared, narrowing, spaces
 
 
 def hypermodel(
     family: str,
     *,
-    input_shape: tuple[int, int, int],
-    classes: int,
+    input_shape: tuple[int, int, int] | None = None,
+    classes: int | None = None,
     images: int = 50_000,
     epochs: int = 30,
     fix: Mapping[str, Any] | None = None,
@@ -33,8 +33,9 @@ def hypermodel(
 
     Args:
         family: As in `tuning.space`.
-        input_shape: (height, width, channels) in pixels.
-        classes: Their number.
+        input_shape: (height, width, channels) in pixels; None for those of the paper's network that the
+            space has by default, such as (32, 32, 3) of "resnet".
+        classes: Their number; None for that network's own, such as 10.
         images: Training images, by which schedules know how many steps there will be.
         epochs: Of a whole training, for the same.
         fix: As in `tuning.narrow`.
@@ -45,7 +46,9 @@ def hypermodel(
         tuning.errors.BadInput: There is no such family or hyperparameter; the text says what there is.
     """
     space = narrowing.narrow(spaces.space(family, mirror=mirror), fix, ranges)
-    return _Family(space, tuple(input_shape), classes, images, epochs, mirror)
+    own = MODELS[spaces.plan(space, space.defaults(), epochs).model]
+    shape = tuple(input_shape or own.input_shape)
+    return _Family(space, shape, classes or own.classes, images, epochs, mirror)
 
 
 class _Family(keras_tuner.HyperModel):
@@ -79,6 +82,9 @@ class _Family(keras_tuner.HyperModel):
             loss=_Crossentropy(self._classes, recipe.label_smoothing),
             metrics=[keras.metrics.MeanMetricWrapper(_hits, name="accuracy")],
         )
+        # KerasTuner's Hyperband loads weights into it before it trains; an optimizer without variables would
+        # pass over its own, and its schedule and momentum would begin anew in each round.
+        model.optimizer.build(model.trainable_variables)
         return model
 
     def fit(self, hp: Any, model: keras.Model, x: Any, y: Any = None, **options: Any) -> Any:

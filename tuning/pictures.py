@@ -164,7 +164,8 @@ def _with_val(found: Data, how: Any, seed: int) -> Data:
 
     if not data.fits(found.train, how):
         raise BadInput(
-            "the pictures do not fit into memory, and bring no val part; --val-share 0.1 makes one"
+            "the pictures do not fit into memory, and bring no val part; give them one: a folder `val`, "
+            "or in the pipeline --val-share 0.1"
         )
     train, val = data.split(data.Arrays(*data.load(found.train, how)), VAL_SHARE, seed)
     return dataclasses.replace(found, train=train, val=val)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras_cnns
-from tuning import board, folders, report, table
+from tuning import board, findings, folders, report, table
 from tuning.asha import PRUNED, was_pruned
 from tuning.asked import OBJECTIVES
 from tuning.durable import configuration
@@ -56,10 +56,8 @@ def note(result: dict[str, Any], folder: Path) -> None:
     """Write result.json, trials.csv and hyperparameters.json, which are so there while the search runs."""
     folders.replace(folder / "result.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     table.write_csv(result, folder / "trials.csv")
-    best = next((one for one in result["trials"] if one["id"] == result["best"]), None)
-    if best is not None:
-        text = json.dumps({"family": result["family"], **best["values"]}, indent=1)
-        folders.replace(folder / "hyperparameters.json", text + "\n")
+    if findings.best_trial(result) is not None:
+        folders.replace(folder / "hyperparameters.json", findings.hyperparameters(result))
 
 
 def versions() -> dict[str, str]:

@@ -25,7 +25,7 @@ _IN_A_ROW = 10  # trials that fail one after the other, and end a search
 _TOO_LARGE = 50  # configurations that are too large before any was trained, and end it, too
 _LAST_WORD = 15.0  # seconds in which workers elsewhere learn that it is over
 _CALLED_EVERY = 60.0  # seconds between two calls for workers
-_RESTARTS = 5  # of a worker, before the search goes on without it
+_RESTARTS = 5  # of a worker while no trial ends, before the search goes on without it
 
 
 class Workers:
@@ -55,7 +55,8 @@ class Workers:
             return "failed"
         finally:
             self._over.set()
-            self._spend()
+            with contextlib.suppress(OSError):
+                self._spend()
             with contextlib.suppress(OSError):
                 for worker in list(self.oracle.ongoing_trials):  # who is to be taken up again does not run
                     self.oracle.give_back(worker)
@@ -101,9 +102,11 @@ class Workers:
             ours = 0 if self.role is not None and self.asked.workers == 1 else self.asked.workers
             names = [f"worker{index}" for index in range(ours)]
             workers = {name: self._start(name, address, port) for name in names}
-            restarts = dict.fromkeys(workers, 0)
+            restarts, ended = dict.fromkeys(workers, 0), len(self.oracle.end_order)
             try:
                 while True:
+                    if len(self.oracle.end_order) > ended:
+                        restarts, ended = dict.fromkeys(names, 0), len(self.oracle.end_order)
                     outcome = self._judge(look)
                     if outcome:
                         return outcome
@@ -181,7 +184,7 @@ class Workers:
         return ""
 
     def _spend(self) -> None:
-        self.oracle.spent = self._before + time.monotonic() - self._began
+        self.oracle.spend(self._before + time.monotonic() - self._began)
 
     def _tidy(self) -> None:
         """Remove the checkpoints of trials that are neither among the best nor may be trained further."""

@@ -19,6 +19,7 @@ from tuning.findings import (
     Configuration,
     as_score,
     as_setting,
+    begun,
     best_trial,
     changed,
     configurations,
@@ -123,8 +124,12 @@ def _header(result: Part) -> list[str]:
 def _figures(result: Part, width: int) -> list[Text]:
     """Figures of the search, in as many lines as they need."""
     best = best_trial(result)
-    told = len({one.get("configuration") for one in result["trials"]})
-    parts = [f"{told:,} of {several(result['trials_asked'], 'configuration', 'configurations')}"]
+    told = begun(result)
+    asked = result["trials_asked"]
+    parts = [
+        several(told, "configuration", "configurations") if asked is None
+        else f"{told:,} of {several(asked, 'configuration', 'configurations')}"
+    ]  # fmt: skip
     parts += [several(result["epochs_trained"], "epoch", "epochs"), _time(result["seconds"])]
     if result.get("budget_seconds"):
         left = max(0.0, result["budget_seconds"] - result["seconds"])

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from keras_cnns._checks import unknown
 from keras_cnns.recipes import recipe_for
 from keras_cnns.registry import MODELS
-from tuning import folders, lean, spaces
+from tuning import findings, folders, lean, spaces
 from tuning.asked import TUNER_ID, Asked, check, mirrored
 from tuning.asked import role as asked_role
 from tuning.errors import BadInput
@@ -66,6 +66,9 @@ def search(
         BadInput: Something was asked for that cannot be done; the text is one sentence.
         TypeError: There is no such option.
     """
+    space = options.get("space")
+    if family is None and space is not None:
+        family = space.model or space.family
     if family is not None:
         options["family"] = family
     if data is not None:
@@ -225,7 +228,7 @@ def _probe(asked: Asked, settings: Any, folder: Path, oracle: Any, gpus: Sequenc
     found = answer["done"]
     if asked.objective not in found["measured"]:
         raise BadInput(str(unknown("--objective", asked.objective, found["measured"])))
-    least = getattr(oracle, "rungs", (asked.epochs,))[0]
+    least = oracle.least_epochs(asked.epochs)
     seconds = found["seconds"] * least
     if asked.budget is not None and seconds > asked.budget:
         raise BadInput(
@@ -234,13 +237,10 @@ def _probe(asked: Asked, settings: Any, folder: Path, oracle: Any, gpus: Sequenc
         )
 
 
-def _summed_up(
-    found: Mapping[str, Any], outcome: str, why: str, asked: Asked, folder: Path
-) -> dict[str, Any]:
+def _summed_up(found: dict[str, Any], outcome: str, why: str, asked: Asked, folder: Path) -> dict[str, Any]:
     """Outcome, sentence and what to type next."""
     trials = found["trials"]
-    begun = len({one["configuration"] for one in trials if one["status"] != "pruned"})
-    best = next((one for one in trials if one["id"] == found["best"]), None)
+    begun, best = findings.begun(found), findings.best_trial(found)
     if outcome == "finished" and best is None:
         reasons = [one["reason"] for one in trials if one["reason"]]
         outcome, why = "failed", f"no trial was completed: {reasons[-1] if reasons else 'none began'}"

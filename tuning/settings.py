@@ -39,7 +39,7 @@ class Settings:
         seed: Of the engine and of each training.
         mirror: Whether pictures may be mirrored.
         limits: Most "parameters", "macs" and "latency_ms" of a network; None for no limit.
-        recipes: A digest of the recipes and the code that a plan is made of.
+        recipes: A digest of the recipes that a plan is made of.
     """
 
     family: str

@@ -158,6 +158,16 @@ def plan(searched: Space, values: Mapping[str, Any], epochs: int, *, mirror: boo
     )
 
 
+def losses(searched: Space) -> set[str]:
+    """The losses of the recipes of all networks that a space has."""
+    defaults = searched.defaults()
+    rows: list[dict[str, Value]] = [defaults]
+    for name, one in searched.dimensions.items():
+        if isinstance(one, Choice) and one.of == NETWORK:
+            rows += [{**defaults, name: value} for value in one.values]
+    return {plan(searched, row, 1).recipe.loss for row in rows}
+
+
 def _row(name: str, one: Dimension) -> dict[str, Any]:
     """One line of a report's space."""
     when = None if one.when is None else [one.when[0], list(one.when[1])]

@@ -115,6 +115,7 @@ def train(
     report: Report = lambda _: None,
     on: Sequence[str] | None = None,
     until: int | None = None,
+    keep_bad_batch: bool = True,
 ) -> Trained:
     """Train the network of a task.
 
@@ -129,6 +130,7 @@ def train(
         on: Devices to mirror the network over, such as ["GPU:0", "GPU:1"]; by default all GPUs.
         until: The epoch after which to stop; the same call with more goes on from the checkpoints, and ends
             as a training that was never stopped. By default the recipe's last one.
+        keep_bad_batch: Whether to write the batch at which a training came to grief.
 
     Returns:
         The network with class probabilities as its output, and its history.
@@ -169,7 +171,10 @@ def train(
     history = watch.History(state.rows, recipe.epochs, steps, task.train.count, report)
     keeper = watch.Keeper(state, checkpoints, options.weights, options.patience)
     callbacks: list[keras.callbacks.Callback] = [
-        watch.Seeds(task.seed, epoch), watch.NaN(seen, recipe, steps, logs or checkpoints), history, keeper,
+        watch.Seeds(task.seed, epoch),
+        watch.NaN(seen, recipe, steps, logs or checkpoints, keep_bad_batch),
+        history,
+        keeper,
         *([keras.callbacks.SwapEMAWeights()] if recipe.ema else []),
         *([board.Board(logs, state.rows, seen, task.train.count)] if logs is not None else []),
     ]  # fmt: skip

@@ -64,11 +64,14 @@ class Seeds(keras.callbacks.Callback):
 
 
 class NaN(keras.callbacks.Callback):
-    """Ends a training whose loss is no longer a number, and keeps the batch that did it."""
+    """Ends a training whose loss is no longer a number, and keeps the batch that did it, if asked to."""
 
-    def __init__(self, seen: tf.data.Dataset, recipe: Recipe, steps: int, folder: Path | None) -> None:
+    def __init__(
+        self, seen: tf.data.Dataset, recipe: Recipe, steps: int, folder: Path | None, keep: bool
+    ) -> None:
         super().__init__()
-        self._seen, self._recipe, self._steps, self._folder = seen, recipe, steps, folder
+        self._seen, self._recipe, self._steps = seen, recipe, steps
+        self._folder, self._wanted = folder, keep
         self._epoch, self._looked = 0, 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
@@ -96,8 +99,9 @@ class NaN(keras.callbacks.Callback):
         rate = float(rate(done)) if callable(rate) else rate
         raise FloatingPointError(
             f"the loss is no longer a number at step {step + 1} of {self._steps} in epoch "
-            f"{self._epoch + 1} of {self._recipe.epochs}, at learning rate {rate:g}; the batch "
-            f"lies in {self._keep(step)}, and a smaller --learning-rate may help"
+            f"{self._epoch + 1} of {self._recipe.epochs}, at learning rate {rate:g}; "
+            + (f"the batch lies in {self._keep(step)}, and " if self._wanted else "")
+            + "a smaller learning rate may help"
         )
 
     def _keep(self, step: int) -> Path:

@@ -94,9 +94,10 @@ def asked_for(given: argparse.Namespace) -> Asked:
 
 
 def _say(result: dict[str, Any]) -> None:
+    from tuning.findings import best_trial
     from tuning.pages.words import as_value
 
-    best = next((one for one in result["trials"] if one["id"] == result["best"]), None)
+    best = best_trial(result)
     print(f"{printable(result['sentence'])}     report {result['output']}/report.html")
     if best is not None:
         print("best: " + " · ".join(f"{key} {as_value(value)}" for key, value in best["values"].items()))
