@@ -6,6 +6,7 @@ import copy
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -267,3 +268,24 @@ def test_the_readme_names_what_is_there():
     for kind, name in by_name(load(*BASE)):
         if kind in ("Service", "Deployment"):
             assert name in text
+
+
+def test_the_readme_can_be_followed_where_kfp_is_there_and_has_many_users():
+    text = (ROOT / "kubeflow" / "README.md").read_text(encoding="utf-8")
+    commands = [line for block in text.split("```")[1::2] for line in block.splitlines()]
+    assert text.index("export NS=") < text.index("## 1. "), "who has KFP leaves the first section out"
+    pages = [line for line in commands if "svc/ml-pipeline-ui" in line]
+    assert pages
+    assert all("-n kubeflow " in line for line in pages), "KFP's own namespace, whichever the pipeline's is"
+    waiting = [commands[number + 1] for number, line in enumerate(commands) if line.endswith(" &")]
+    assert all(line.startswith("curl ") and "--retry-connrefused" in line for line in waiting)
+    helped = subprocess.run(
+        [sys.executable, str(ROOT / "kubeflow" / "submit.py"), "--help"], capture_output=True, text=True,
+        check=True,
+    ).stdout  # fmt: skip
+    submitted = [line for line in commands if "submit.py" in line]
+    assert {option for line in submitted for option in re.findall(r" (--[-a-z]+)", line)} == {
+        "--host", "--namespace",
+    }  # fmt: skip
+    assert all(name in helped for name in ("--host URL", "--namespace NS", "KFP_TOKEN", "KFP_COOKIE"))
+    assert any(line.startswith("export KFP_TOKEN=") for line in commands)
