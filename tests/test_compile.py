@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +220,40 @@ def test_another_store_differs_in_its_address_and_needs_no_password(mlmd: str) -
     for pod in wanted["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
         del pod["secretAsEnv"]
     assert spec.platform(line, other) == wanted
+
+
+def test_a_line_that_is_too_long_for_an_argument_is_refused(tmp_path: Path) -> None:
+    """TFDS's own files of a data set name its classes; no image is looked at before it is trained with."""
+    data = tmp_path / "data" / "many" / "1.0.0"
+    data.mkdir(parents=True)
+    names = [hashlib.sha256(bytes([number % 256, number // 256])).hexdigest() for number in range(5000)]
+    (data / "label.labels.txt").write_text("\n".join(names), encoding="utf-8")
+    splits = [{"name": name, "shardLengths": ["5000"]} for name in ("train", "test")]
+    (data / "dataset_info.json").write_text(json.dumps({"name": "many", "splits": splits}), encoding="utf-8")
+    parts = {
+        "image": {"image": {"shape": {"dimensions": ["8", "8", "1"]}}},
+        "label": {"classLabel": {"numClasses": str(len(names))}},
+    }
+    features = {"featuresDict": {"features": parts}}
+    (data / "features.json").write_text(json.dumps(features), encoding="utf-8")
+    config = f'data = "many"\ndata_dir = "{data.parents[1]}"\nmodel = "lenet5"\n'
+    table = '[kubeflow]\ndata = "/mnt/keras-cnns/data"\n'
+    said = refused(compiled(tmp_path, config + table))
+    assert "data many: packed, the line with the names of its 5000 classes has" in said
+    assert f"an argument of KFP at most {100 * 1024}; give shorter names, or fewer classes" in said
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["data", "run.toml"]
+
+
+def test_class_names_that_come_again_take_little_room() -> None:
+    names = "".join(hashlib.sha256(str(number).encode()).hexdigest() for number in range(1000))
+    assert len(bundles.packed(names + names)) < 1.1 * len(bundles.packed(names))
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[:200], lambda text: text[8:], lambda text: "####"])
+def test_a_line_that_arrives_damaged_is_refused(damage: Callable[[str], str], tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"--ir .*line\.json: "):
+        bundles.unpack(damage(bundles.packed(small().text())), tmp_path / "line.json")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_job_of_an_earlier_compilation_does_not_stay(tmp_path: Path) -> None:

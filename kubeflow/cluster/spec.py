@@ -21,6 +21,9 @@ TUNER_JOB = ["python", "/app/kubeflow/tuner_job.py"]
 # With the hour of kfp's SDK no long training would go on (kubeflow/pipelines#14245). The backend has no such
 # bound, and since kubeflow/pipelines#13452 the SDK has none either.
 _RETRIED_FOR = "604800s"
+# Bytes of an argument. The kernel's 128 KiB hold for what KFP's driver gets, too: the whole container as one
+# argument. So a text in parts, each an argument of its own, would not help.
+LONGEST = 100 * 1024
 # Where the image has its code and Debian, and where KFP and Argo mount volumes of their own (container.go of
 # KFP's argocompiler): ours would hide what is there, or be refused as the second one.
 _TAKEN = (
@@ -78,12 +81,15 @@ def pipeline(bundle: Bundle, cluster: Cluster) -> dict[str, Any]:
     Args:
         bundle: The line.
         cluster: Where it runs.
+
+    Raises:
+        BadInput: The line is too long for an argument.
     """
     from google.protobuf import json_format
     from kfp.pipeline_spec import pipeline_spec_pb2
 
     nodes, roots = bundle.nodes, [name for name, before in bundle.nodes.items() if not before]
-    text = packed(bundle.text())
+    text = _argument(bundle)
     inputs = _inputs(bundle, cluster)
     spec = {
         "pipelineInfo": {
@@ -111,6 +117,18 @@ def pipeline(bundle: Bundle, cluster: Cluster) -> dict[str, Any]:
     }  # fmt: skip
     message = json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
     return json_format.MessageToDict(message)
+
+
+def _argument(bundle: Bundle) -> str:
+    """The line as the first step gets it."""
+    text = packed(bundle.text())
+    if len(text) > LONGEST:
+        raise BadInput(
+            f"data {bundle.config.data}: packed, the line with the names of its "
+            f"{len(bundle.dataset.classes)} classes has {len(text)} bytes, and an argument of KFP at most "
+            f"{LONGEST}; give shorter names, or fewer classes"
+        )
+    return text
 
 
 def _inputs(bundle: Bundle, cluster: Cluster) -> dict[str, Any]:
