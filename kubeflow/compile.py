@@ -7,6 +7,7 @@ import dataclasses
 import json
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tuning.errors import BadInput
 from tuning.terminal import Parser
 
 TARGETS = ("kfp", "vertex")
+_SUFFIXES = (".yaml", ".yml")  # by which KFP's server knows a pipeline, and so submit.py
 _BY_HAND = """\
 # The search of the run "by-hand" as a Job: kubectl apply -n NAMESPACE -f THIS-FILE
 # The steps before the Tuner must be done, with node.py --run-id by-hand.
@@ -50,7 +52,7 @@ def compiled(given: argparse.Namespace) -> list[str]:
     Raises:
         BadInput: Something cannot be compiled; no file was written.
     """
-    from cluster import lines, settings
+    from cluster import lines, settings, spec
     from keras_cnns._checks import unknown
     from pipeline.config import Config, load
 
@@ -65,6 +67,11 @@ def compiled(given: argparse.Namespace) -> list[str]:
         raise BadInput(f"--output must be a file, not {given.output!r}")
     if not output.parent.is_dir():
         raise BadInput(f"--output {output}: there is no folder {output.parent}")
+    if given.target == "kfp" and output.suffix not in _SUFFIXES:
+        raise BadInput(
+            f"--output {output} must end in .yaml or .yml, by which KFP knows a pipeline; "
+            f"name it {output.with_suffix('.yaml')}"
+        )
     file = Path(given.config)
     values = load(file)
     table = settings.read(file, whole=False)
@@ -77,7 +84,8 @@ def compiled(given: argparse.Namespace) -> list[str]:
         why = "Vertex AI has no such Jobs" if config.tune else "the configuration has no search; give it tune"
         raise BadInput(f'[kubeflow] tuner = "job": {why}, or leave tuner out')
     if given.target == "vertex":
-        return _write_vertex(config, dataset, cluster, output)
+        return _write_vertex(config, dataset, cluster, output, table)
+    spec.check(cluster)
     # A chief of pods starts no workers of its own.
     alone = dataclasses.replace(config, tune_workers=1) if cluster.tuner == "job" else config
     bundle = lines.bundle(alone, dataset, cluster.root, cluster.data)
@@ -85,15 +93,17 @@ def compiled(given: argparse.Namespace) -> list[str]:
     return _write_kfp(dataclasses.replace(bundle, config=told), cluster, output)
 
 
-def _write_vertex(config: Any, dataset: Any, cluster: Any, output: Path) -> list[str]:
+def _write_vertex(config: Any, dataset: Any, cluster: Any, output: Path, table: dict[str, Any]) -> list[str]:
     from cluster import lines, vertex
 
     vertex.check(cluster)
     job = vertex.job(lines.managed(config, dataset, cluster.root, cluster.data), cluster)
     replace_all({output: json.dumps(job, indent=1, sort_keys=True) + "\n"})
-    below = job["runtimeConfig"]["gcsOutputDirectory"]
+    below, unused = job["runtimeConfig"]["gcsOutputDirectory"], vertex.unused(table)
+    without = [f"not used, as Vertex AI has no place for it: {', '.join(unused)}"] if unused else []
     return [
         f"{output}: a PipelineJob of {config.name} in {cluster.image}, below {below}",
+        *without,
         f"next: give {output} to Vertex AI Pipelines, as its PipelineJob's template_path",
     ]
 
@@ -113,7 +123,9 @@ def _write_kfp(bundle: Any, cluster: Any, output: Path) -> list[str]:
     if cluster.tuner == "job":
         files[tuner] = _BY_HAND + _yaml(job.by_hand(bundle, cluster))
         said.append(f"{tuner}: the search's Job, as the Tuner's step makes it, for kubectl apply")
-    replace_all(files)
+    outdated = [tuner] if tuner not in files and _is_job(tuner) else []
+    said += [f"{file}: removed, since this line has no such Job" for file in outdated]
+    replace_all(files, outdated)
     commands = [f"submit.py {shlex.quote(str(output))} --host http://localhost:8080"]
     if cluster.tuner != "job" and cluster.mlmd.startswith("sqlite:"):  # others are a cluster's
         commands.insert(0, f"run_local.py {shlex.quote(str(output))}")
@@ -121,11 +133,23 @@ def _write_kfp(bundle: Any, cluster: Any, output: Path) -> list[str]:
     return [*said, *(f"{start:6}python kubeflow/{one}" for start, one in zip(starts, commands, strict=False))]
 
 
-def replace_all(files: dict[Path, str]) -> None:
+def _is_job(file: Path) -> bool:
+    """Whether a file is the Job of an earlier compilation, and nobody else's."""
+    try:
+        return file.read_text(encoding="utf-8").startswith(_BY_HAND)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def replace_all(files: dict[Path, str], outdated: Iterable[Path] = ()) -> None:
     """Write files beside where they belong, then put them there.
 
+    Args:
+        files: Their texts.
+        outdated: Files to remove at the end.
+
     Raises:
-        BadInput: One cannot be written; the older ones are as they were.
+        BadInput: One cannot be written, and the older ones are as they were, or one cannot be removed.
     """
     parts = {file: file.with_name(f".{file.name}.part") for file in files}
     try:
@@ -135,6 +159,8 @@ def replace_all(files: dict[Path, str]) -> None:
             parts[file].write_text(text, encoding="utf-8")
         for file, part in parts.items():
             part.replace(file)
+        for file in outdated:
+            file.unlink()
     except OSError as error:
         raise BadInput(f"--output: {file} cannot be written: {error.strerror}") from None
     finally:

@@ -1,4 +1,4 @@
-"""Manifests read strictly, by the typed models of Kubernetes' Python client."""
+"""Manifests read strictly, by the typed models of Kubernetes' Python client; Kueue's are written here."""
 
 from __future__ import annotations
 
@@ -55,7 +55,40 @@ _PATTERNS = {
     ("V1RoleRef", "kind"): "Role|ClusterRole",
     ("V1RoleRef", "apiGroup"): r"rbac\.authorization\.k8s\.io",
     ("V1Subject", "kind"): "User|Group|ServiceAccount",
+    ("LocalQueueSpec", "clusterQueue"): _SUBDOMAIN,
+    ("LocalQueueSpec", "stopPolicy"): "None|Hold|HoldAndDrain",
+    ("ResourceFlavorSpec", "nodeLabels"): _LABEL_VALUE,
+    ("ClusterQueueSpec", "cohortName"): _SUBDOMAIN,
+    ("ClusterQueueSpec", "queueingStrategy"): "StrictFIFO|BestEffortFIFO",
+    ("ClusterQueueSpec", "stopPolicy"): "None|Hold|HoldAndDrain",
+    ("FlavorQuotas", "name"): _SUBDOMAIN,
+    ("ResourceQuota", "nominalQuota"): _QUANTITY,
+    ("ResourceQuota", "borrowingLimit"): _QUANTITY,
+    ("ResourceQuota", "lendingLimit"): _QUANTITY,
 }
+# Kueue has no client here. Its fields, the needed ones with an asterisk, as kubernetes-sigs/kueue has them in
+# apis/kueue/v1beta2/*_types.go (013c8f25, 02bc146f, 2fff9dfc), as far as our manifests may come to use them.
+_META = {"apiVersion": "str", "kind": "str", "metadata": "V1ObjectMeta"}
+_KUEUE = {
+    "LocalQueue": {**_META, "spec": "LocalQueueSpec"},
+    "LocalQueueSpec": {"clusterQueue": "str", "stopPolicy": "str"},
+    "ResourceFlavor": {**_META, "spec": "ResourceFlavorSpec"},
+    "ResourceFlavorSpec": {
+        "nodeLabels": "dict(str, str)", "nodeTaints": "list[V1Taint]", "tolerations": "list[V1Toleration]",
+        "topologyName": "str",
+    },
+    "ClusterQueue": {**_META, "spec": "ClusterQueueSpec"},
+    "ClusterQueueSpec": {
+        "resourceGroups": "list[ResourceGroup]", "cohortName": "str", "queueingStrategy": "str",
+        "namespaceSelector": "V1LabelSelector", "stopPolicy": "str",
+    },
+    "ResourceGroup": {"coveredResources*": "list[str]", "flavors*": "list[FlavorQuotas]"},
+    "FlavorQuotas": {"name*": "str", "resources*": "list[ResourceQuota]"},
+    "ResourceQuota": {
+        "name*": "str", "nominalQuota*": "str", "borrowingLimit": "str", "lendingLimit": "str",
+    },
+}  # fmt: skip
+_KUEUE_VERSION = "kueue.x-k8s.io/v1beta2"
 _PORTS = {("V1ContainerPort", "containerPort"), ("V1ServicePort", "port")}
 _SCALARS: dict[str, Any] = {"str": str, "int": int, "bool": bool, "float": (int, float), "object": object}
 _HANDLERS = {"exec", "grpc", "httpGet", "tcpSocket"}
@@ -71,8 +104,9 @@ def problems(manifest: dict[str, Any]) -> list[str]:
     kind, version = str(manifest.get("kind")), str(manifest.get("apiVersion"))
     name = manifest.get("metadata", {}).get("name")
     where = f"{kind}/{name}"
-    model = f"{version.rpartition('/')[2].capitalize()}{kind}"
-    if not hasattr(client, model):
+    kueue = version == _KUEUE_VERSION
+    model = kind if kueue else f"{version.rpartition('/')[2].capitalize()}{kind}"
+    if model not in _KUEUE if kueue else not hasattr(client, model):
         return [f"{where}: Kubernetes has no kind {kind} in {version}"]
     found = list(_value(manifest, model, where))
     if not name:
@@ -142,6 +176,9 @@ def _formats(value: Any, model: str, key: str, where: str) -> Iterator[str]:
 @functools.cache
 def _fields(model: str) -> tuple[dict[str, str], frozenset[str]]:
     """The fields of a model as YAML spells them with their types, and those that it needs."""
+    if model in _KUEUE:
+        types = {name.rstrip("*"): kind for name, kind in _KUEUE[model].items()}
+        return types, frozenset(name[:-1] for name in _KUEUE[model] if name.endswith("*"))
     kind = getattr(client, model)
     blank = kind.__new__(kind)
     blank.local_vars_configuration = client.Configuration()

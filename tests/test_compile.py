@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from tuning.errors import BadInput
 GOLDEN = Path(__file__).parent / "golden"
 WRITE = "KERAS_CNNS_WRITE_GOLDEN"
 PLACEHOLDER = r"\{\{\$(\.(in|out)puts\.(parameters|artifacts)\['\w+'\](\.(path|output_file))?)?\}\}"
+TOLERATION = "[kubeflow.nodes.Trainer]\ntolerations = ["
 EVERYTHING = {
     "image": "registry.example.com/team/keras-cnns:1.0", "pvc": "photos", "root": "/mnt/photos",
     "data": "/mnt/photos/data", "mlmd_secret": "store", "image_pull_policy": "Always",
@@ -205,6 +208,67 @@ def test_the_platform_is_one_of_kfps_proto() -> None:
         json_format.ParseDict(one, platform.kubernetes_executor_config_pb2.KubernetesExecutorConfig())
 
 
+@pytest.mark.parametrize("mlmd", ["sqlite:metadata.db", "sqlite:/mnt/photos/a.db", "grpc://store:8080"])
+def test_another_store_differs_in_its_address_and_needs_no_password(mlmd: str) -> None:
+    line, names = small(), small().nodes
+    mysql, other = (settings.cluster(EVERYTHING | more, names) for more in ({}, {"mlmd": mlmd}))
+    spec.check(other)
+    wanted = spec.pipeline(line, mysql)
+    wanted["root"]["inputDefinitions"]["parameters"]["mlmd"]["defaultValue"] = mlmd
+    assert spec.pipeline(line, other) == wanted
+    wanted = spec.platform(line, mysql)
+    for pod in wanted["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
+        del pod["secretAsEnv"]
+    assert spec.platform(line, other) == wanted
+
+
+def test_a_line_that_is_too_long_for_an_argument_is_refused(tmp_path: Path) -> None:
+    """TFDS's own files of a data set name its classes; no image is looked at before it is trained with."""
+    data = tmp_path / "data" / "many" / "1.0.0"
+    data.mkdir(parents=True)
+    names = [hashlib.sha256(bytes([number % 256, number // 256])).hexdigest() for number in range(5000)]
+    (data / "label.labels.txt").write_text("\n".join(names), encoding="utf-8")
+    splits = [{"name": name, "shardLengths": ["5000"]} for name in ("train", "test")]
+    (data / "dataset_info.json").write_text(json.dumps({"name": "many", "splits": splits}), encoding="utf-8")
+    parts = {
+        "image": {"image": {"shape": {"dimensions": ["8", "8", "1"]}}},
+        "label": {"classLabel": {"numClasses": str(len(names))}},
+    }
+    features = {"featuresDict": {"features": parts}}
+    (data / "features.json").write_text(json.dumps(features), encoding="utf-8")
+    config = f'data = "many"\ndata_dir = "{data.parents[1]}"\nmodel = "lenet5"\n'
+    table = '[kubeflow]\ndata = "/mnt/keras-cnns/data"\n'
+    said = refused(compiled(tmp_path, config + table))
+    assert "data many: packed, the line with the names of its 5000 classes has" in said
+    assert f"an argument of KFP at most {100 * 1024}; give shorter names, or fewer classes" in said
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["data", "run.toml"]
+
+
+def test_class_names_that_come_again_take_little_room() -> None:
+    names = "".join(hashlib.sha256(str(number).encode()).hexdigest() for number in range(1000))
+    assert len(bundles.packed(names + names)) < 1.1 * len(bundles.packed(names))
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[:200], lambda text: text[8:], lambda text: "####"])
+def test_a_line_that_arrives_damaged_is_refused(damage: Callable[[str], str], tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"--ir .*line\.json: "):
+        bundles.unpack(damage(bundles.packed(small().text())), tmp_path / "line.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_job_of_an_earlier_compilation_does_not_stay(tmp_path: Path) -> None:
+    search = PLAIN + 'tune = 2\n[kubeflow]\nmlmd = "sqlite:m.db"\n'
+    assert compiled(tmp_path, search + 'tuner = "job"\n').code == 0
+    assert (tmp_path / "pipeline.tuner.yaml").is_file()
+    ran = compiled(tmp_path, search)
+    assert (ran.code, ran.err) == (0, "")
+    assert "pipeline.tuner.yaml: removed, since this line has no such Job" in ran.out.splitlines()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["pipeline.ir.json", "pipeline.yaml", "run.toml"]
+    (tmp_path / "pipeline.tuner.yaml").write_text("# somebody else's\n", encoding="utf-8")
+    assert compiled(tmp_path, search).code == 0
+    assert (tmp_path / "pipeline.tuner.yaml").read_text(encoding="utf-8") == "# somebody else's\n"
+
+
 def test_vertex_gets_the_job_of_tfxs_own_runner(tmp_path: Path) -> None:
     from google.protobuf import json_format
     from kfp.pipeline_spec import pipeline_spec_pb2
@@ -213,10 +277,15 @@ def test_vertex_gets_the_job_of_tfxs_own_runner(tmp_path: Path) -> None:
     [kubeflow]
     image = "europe-docker.pkg.dev/project/team/keras-cnns:1"
     root = "/gcs/bucket/lines"
-    nodes.Trainer = {gpu = 1, gpu_type = "NVIDIA_TESLA_T4"}
+    queue = "team"
+    every_node = {retries = 5}
+    nodes.Trainer = {gpu = 1, gpu_type = "NVIDIA_TESLA_T4", shm = "1Gi"}
     """
-    ran = compiled(tmp_path, PLAIN + table, "--target", "vertex", "--output", "job.json")
+    given = ["--target", "vertex", "--output", "job.json", "--mlmd", "sqlite:m.db"]
+    ran = compiled(tmp_path, PLAIN + table, *given)
     assert ran.code == 0, ran.err
+    unused = "queue, mlmd, every_node.retries, nodes.Trainer.shm"
+    assert f"not used, as Vertex AI has no place for it: {unused}" in ran.out.splitlines()
     job = json.loads((tmp_path / "job.json").read_text(encoding="utf-8"))
     json_format.ParseDict(job, pipeline_spec_pb2.PipelineJob())
     text = json.dumps(_told(job), indent=1, sort_keys=True)
@@ -274,7 +343,15 @@ def _told(job: dict[str, Any]) -> dict[str, Any]:
         ("[kubeflow.nodes.Trainer]\ngpu = 'two'", [], "gpu must be a whole number, not 'two'"),
         ("[kubeflow.nodes.Trainer]\ngpu = true", [], "gpu must be a whole number, not True"),
         ("[kubeflow.nodes.Trainer]\ngpu = -1", [], "gpu must be at least 0, not -1"),
-        ("[kubeflow.nodes.Trainer]\nmemory = '4 GB'", [], "memory must be such as 4Gi, not '4 GB'"),
+        ("[kubeflow.nodes.Trainer]\nmemory = '4 GB'", [], "memory must be such as 16Gi, not '4 GB'"),
+        ("[kubeflow.nodes.Trainer]\nmemory = ' 16Gi'", [], "memory must be such as 16Gi, not ' 16Gi'"),
+        ("[kubeflow.nodes.Trainer]\nmemory = 16", [], "from 64Mi to 1Pi, such as 16Gi, not '16'"),
+        ("[kubeflow.nodes.Trainer]\nmemory = '16384'", [], "from 64Mi to 1Pi, such as 16Gi, not '16384'"),
+        ("[kubeflow.nodes.Trainer]\nmemory = 0", [], "not '0'; give \"\" for no limit"),
+        ("[kubeflow.nodes.Trainer]\nmemory = '2Ei'", [], "from 64Mi to 1Pi, such as 16Gi, not '2Ei'"),
+        ("[kubeflow.nodes.Trainer]\ncpu = 0", [], "from 1m to 10000, such as 2 or 500m, not '0'; give \"\""),
+        ("[kubeflow.nodes.Trainer]\ncpu = '4Gi'", [], "cpu must be from 1m to 10000"),
+        ("[kubeflow.nodes.Trainer]\ncpu = nan", [], "cpu must be such as 2 or 500m, not 'nan'"),
         ("[kubeflow.nodes.Trainer]\ntimeout = 'soon'", [], "timeout='soon' is no length of time"),
         ("[kubeflow.nodes.Trainer]\ntolerations = [{ky = 'a'}]", [], "Did you mean 'key'?"),
         ("[kubeflow.nodes.Trainer]\ntolerations = [{operator = 'exists'}]", [], "Did you mean 'Exists'?"),
@@ -282,6 +359,34 @@ def _told(job: dict[str, Any]) -> dict[str, Any]:
         ("[kubeflow.nodes.Trainer]\ntimeout = '0s'", [], "timeout='0s' is no length of time"),
         ("[kubeflow.nodes.Trainer]\nshm = '500K'", [], "shm must be such as 1Gi, not '500K'"),
         ("[kubeflow.nodes.Trainer]\ngpu = 1\ngpu_type = ''", [], "gpu_type must be such as nvidia.com/gpu"),
+        (
+            "[kubeflow.nodes.Trainer]\ngpu = 1\ngpu_type = 'NVIDIA_TESLA_T4'", [],
+            "with its domain, such as nvidia.com/gpu, not 'NVIDIA_TESLA_T4'",
+        ),
+        (f"{TOLERATION}{{key = 'a', effect = 'NoSchedule', seconds = 60}}]", [], 'effect = "NoExecute"'),
+        (f"{TOLERATION}{{key = 'a', seconds = 60}}]", [], 'needs effect = "NoExecute"'),
+        (f"{TOLERATION}{{key = 'a', operator = 'Exists', value = 'b'}}]", [], "no value, and a has 'b'"),
+        (f"{TOLERATION}{{value = 'b'}}]", [], 'without a key, the operator must be "Exists"'),
+        (f"{TOLERATION}{{key = 'a b', value = 'b'}}]", [], "a taint's key is at most 63 letters"),
+        (f"{TOLERATION}{{key = 'a', value = 'b c'}}]", [], "the value of a must be at most 63 letters"),
+        (f"{TOLERATION}{{key = 'a', effect = 'NoStart'}}]", [], "effect='NoStart' is not known"),
+        (f"{TOLERATION}{{key = 'a', operator = 'In'}}]", [], "operator='In' is not known"),
+        (f"{TOLERATION}'a']", [], "tolerations must be a list of tables, not of 'a'"),
+        ("[kubeflow.nodes.Trainer]\nnode_selector = {'a b' = 'c'}", [], "a label is called by at most 63"),
+        ("[kubeflow.nodes.Trainer]\nnode_selector = {'A.b/c' = 'c'}", [], "example.com/pool, not 'A.b/c'"),
+        ("[kubeflow.nodes.Trainer]\nnode_selector = {a = '-'}", [], "the value of a must be at most 63"),
+        (f"[kubeflow.nodes.Trainer]\nnode_selector = {{a = '{'b' * 64}'}}", [], "at most 63 letters"),
+        ("[kubeflow]\npvc = 'a..b'", [], "pvc must be a name of Kubernetes"),
+        ("[kubeflow]\nroot = '/app'", [], "root /app would hide /app, which each pod needs"),
+        ("[kubeflow]\nroot = '//app/'", [], "root /app would hide /app, which each pod needs"),
+        ("[kubeflow]\nroot = '/opt'", [], "root /opt would hide /opt/keras-cnns"),
+        ("[kubeflow]\nroot = '/tmp'", [], "give a folder of its own, such as /mnt/keras-cnns"),
+        ("[kubeflow]\nroot = '/'", [], "root must be a folder below /, not '/'"),
+        ("[kubeflow]\nmlmd = 'sqlite:/tmp/x.db'", [], "share nothing but /mnt/keras-cnns, so the"),
+        ("", ["--mlmd", "sqlite:../x.db"], "give sqlite:metadata.db, which does"),
+        ("", ["--mlmd", "sqlite:/mnt/keras-cnns-2/x.db"], "mlmd sqlite:/mnt/keras-cnns-2/x.db: the"),
+        ("", ["--output", "x.json"], "by which KFP knows a pipeline; name it x.yaml"),
+        ("", ["--output", "x"], "--output x must end in .yaml or .yml"),
         ("[kubeflow]\nevery_node = 5", [], "every_node must be a table, not 5"),
         ("[kubeflow]\nnodes.Trainer = 4", [], "Trainer must be a table, not 4"),
         ("kubeflow = 4", [], "kubeflow must be a table, not 4"),

@@ -6,6 +6,7 @@ import copy
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "kubeflow" / "manifests"
 BASE = [FOLDER / "base" / name for name in ("volume.yaml", "store.yaml", "serving.yaml", "access.yaml")]
 ALONE = [FOLDER / "step.yaml", FOLDER / "data.yaml"]
+KUEUE = [FOLDER / "kueue" / "queue.yaml", FOLDER / "kueue" / "cluster.yaml"]
 SECRETS = {"keras-cnns-mlmd": {"password", "root-password"}}
 ACCOUNTS = {"pipeline-runner"}
 
@@ -51,7 +53,7 @@ def changed(manifests: list[dict[str, Any]], path: str, value: Any) -> list[dict
     return manifests
 
 
-@pytest.mark.parametrize("path", [*BASE, *ALONE], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*BASE, *ALONE, *KUEUE], ids=lambda path: path.name)
 def test_kubernetes_takes_each_manifest(path):
     manifests = load(path)
     assert manifests
@@ -63,6 +65,7 @@ def test_everything_fits_together():
 
 
 STORE = "Deployment/keras-cnns-mysql.spec.template.spec.containers.0"
+QUOTAS = "ClusterQueue/keras-cnns.spec.resourceGroups.0.flavors.0"
 
 
 @pytest.mark.parametrize(
@@ -90,10 +93,18 @@ STORE = "Deployment/keras-cnns-mysql.spec.template.spec.containers.0"
         ("Role/keras-cnns-tuner.rules.0.verbs.0", "make", "'make' is not of the form"),
         ("RoleBinding/keras-cnns-tuner.roleRef", None, "V1RoleBinding needs roleRef"),
         ("Pod/keras-cnns-step.spec.volumes.1.hostPath", {"path": "/tmp"}, "exactly one kind"),
+        ("LocalQueue/keras-cnns.apiVersion", "kueue.x-k8s.io/v1", "no kind LocalQueue in kueue.x-k8s.io/v1"),
+        ("LocalQueue/keras-cnns.kind", "Queue", "no kind Queue in kueue.x-k8s.io/v1beta2"),
+        ("LocalQueue/keras-cnns.spec.clusterQueues", "a", "no such field; did you mean clusterQueue?"),
+        ("LocalQueue/keras-cnns.metadata.labels.a b", "x", "'a b' is no key"),
+        (f"{QUOTAS}.resources.0.nominalQuota", "16 cores", "is not of the form"),
+        (f"{QUOTAS}.resources.0.nominalQuota", None, "ResourceQuota needs nominalQuota"),
+        (f"{QUOTAS}.name", None, "FlavorQuotas needs name"),
+        ("ClusterQueue/keras-cnns.spec.cohort", "a", "no such field; did you mean cohortName?"),
     ],
 )
 def test_a_slip_is_found_by_the_schema(path, value, said):
-    manifests = changed(load(*BASE, *ALONE), path, value)
+    manifests = changed(load(*BASE, *ALONE, *KUEUE), path, value)
     found = [problem for each in manifests for problem in manifest_schema.problems(each)]
     assert len(found) == 1
     assert said in found[0]
@@ -189,8 +200,7 @@ def test_each_kustomization_names_what_is_there():
 
 
 def test_the_queue_covers_what_the_pods_ask_for():
-    queue, flavor, cluster = load(FOLDER / "kueue" / "queue.yaml", FOLDER / "kueue" / "cluster.yaml")
-    assert {each["apiVersion"] for each in (queue, flavor, cluster)} == {"kueue.x-k8s.io/v1beta2"}
+    queue, flavor, cluster = load(*KUEUE)
     assert (queue["kind"], flavor["kind"], cluster["kind"]) == (
         "LocalQueue",
         "ResourceFlavor",
@@ -234,9 +244,8 @@ def test_an_overlay_changes_one_thing(overlay, path, value):
         expected += load(FOLDER / "kueue" / "queue.yaml")
     found = rendered(FOLDER / overlay)
     assert by_name(found) == by_name(expected)
-    native = [each for each in found if each["kind"] != "LocalQueue"]
-    assert [problem for each in native for problem in manifest_schema.problems(each)] == []
-    assert links(native, {"default-editor"} if overlay == "multi-user" else ACCOUNTS) == []
+    assert [problem for each in found for problem in manifest_schema.problems(each)] == []
+    assert links(found, {"default-editor"} if overlay == "multi-user" else ACCOUNTS) == []
 
 
 @kubectl
@@ -259,3 +268,24 @@ def test_the_readme_names_what_is_there():
     for kind, name in by_name(load(*BASE)):
         if kind in ("Service", "Deployment"):
             assert name in text
+
+
+def test_the_readme_can_be_followed_where_kfp_is_there_and_has_many_users():
+    text = (ROOT / "kubeflow" / "README.md").read_text(encoding="utf-8")
+    commands = [line for block in text.split("```")[1::2] for line in block.splitlines()]
+    assert text.index("export NS=") < text.index("## 1. "), "who has KFP leaves the first section out"
+    pages = [line for line in commands if "svc/ml-pipeline-ui" in line]
+    assert pages
+    assert all("-n kubeflow " in line for line in pages), "KFP's own namespace, whichever the pipeline's is"
+    waiting = [commands[number + 1] for number, line in enumerate(commands) if line.endswith(" &")]
+    assert all(line.startswith("curl ") and "--retry-connrefused" in line for line in waiting)
+    helped = subprocess.run(
+        [sys.executable, str(ROOT / "kubeflow" / "submit.py"), "--help"], capture_output=True, text=True,
+        check=True,
+    ).stdout  # fmt: skip
+    submitted = [line for line in commands if "submit.py" in line]
+    assert {option for line in submitted for option in re.findall(r" (--[-a-z]+)", line)} == {
+        "--host", "--namespace",
+    }  # fmt: skip
+    assert all(name in helped for name in ("--host URL", "--namespace NS", "KFP_TOKEN", "KFP_COOKIE"))
+    assert any(line.startswith("export KFP_TOKEN=") for line in commands)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import gzip
 import hashlib
 import json
+import lzma
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -65,8 +65,11 @@ def digest(text: str) -> str:
 
 
 def packed(text: str) -> str:
-    """A text as an argument that fits a command line."""
-    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+    """A text as an argument that fits a command line.
+
+    The class names come several times and far apart, which LZMA sees and gzip's 32 KiB do not.
+    """
+    return base64.b64encode(lzma.compress(text.encode())).decode()
 
 
 def unpack(text: str, file: Path) -> None:
@@ -80,9 +83,9 @@ def unpack(text: str, file: Path) -> None:
     part = file.with_name(f".{file.name}.{os.uname().nodename}-{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(gzip.decompress(base64.b64decode(text)))
+        part.write_bytes(lzma.decompress(base64.b64decode(text)))
         part.replace(file)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, lzma.LZMAError) as error:
         part.unlink(missing_ok=True)
         raise BadInput(f"--ir {file}: {error}") from None
 

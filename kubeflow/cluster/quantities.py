@@ -18,7 +18,7 @@ def quantity(text: str) -> float:
     Raises:
         ValueError: It is no quantity.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([A-Za-z]*)", text.strip())
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([A-Za-z]*)", text)
     if found is None or found[2] not in _UNITS:
         raise ValueError(f"{text!r} is no quantity")
     return float(found[1]) * _UNITS[found[2]]

@@ -9,23 +9,23 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from cluster import times
+from cluster import syntax, times
 from keras_cnns._checks import unknown
 from tuning.errors import BadInput
 
 # Only these start a process that may hold a GPU.
 GPU_NODES = ("Trainer", "Tuner")
-_CPU = re.compile(r"\d+(\.\d+)?|\d+m")
-_MEMORY = re.compile(r"\d+(\.\d+)?(k|Ki|[MGTP]i?)?")
 # Registry and folders, name, and then a tag, a digest or both.
 _IMAGE = re.compile(
     r"([A-Za-z0-9.-]+(:[0-9]+)?/)?([a-z0-9._-]+/)*[a-z0-9._-]+"
     r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|(:[A-Za-z0-9_.-]+)?@sha256:[0-9a-f]{64})"
 )
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _TUNERS = ("pod", "job")
 _POLICIES = ("Always", "Never", "IfNotPresent")
-_TOLERATION = ("key", "operator", "value", "effect", "seconds")
+# The least and the most that a step can start with, and a good one.
+_QUANTITIES = {
+    "cpu": ("1m", "10000", "2 or 500m"), "memory": ("64Mi", "1Pi", "16Gi"), "shm": ("1Mi", "1Pi", "1Gi"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def cluster(given: Mapping[str, Any], names: Iterable[str]) -> Cluster:
     }
     made = Cluster(**plain, nodes=found)
     _check(made)
-    return dataclasses.replace(made, root=str(PurePosixPath(made.root)))
+    return dataclasses.replace(made, root=str(PurePosixPath("/" + made.root.lstrip("/"))))
 
 
 def _tables(where: str, given: Mapping[str, Any]) -> None:
@@ -170,12 +170,9 @@ def _node(name: str, values: Mapping[str, Any]) -> Node:
     made: dict[str, Any] = {**values, "tolerations": tuple(values.get("tolerations", ()))}
     made |= {key: str(made[key]) for key in ("cpu", "memory") if key in made}
     node = Node(**made)
-    for key, pattern, example in (
-        ("cpu", _CPU, "2 or 500m"), ("memory", _MEMORY, "4Gi"), ("shm", _MEMORY, "1Gi"),
-    ):  # fmt: skip
-        value = getattr(node, key)
-        if value and not pattern.fullmatch(value):
-            raise BadInput(f"{where} {key} must be such as {example}, not {value!r}")
+    for key, (least, most, example) in _QUANTITIES.items():
+        if getattr(node, key):
+            syntax.check_quantity(f"{where} {key}", getattr(node, key), least, most, example)
     for key in ("backoff", "timeout"):
         if getattr(node, key):
             times.seconds(f"{where} {key}", getattr(node, key))
@@ -187,28 +184,13 @@ def _node(name: str, values: Mapping[str, Any]) -> Node:
     if node.gpu and not node.gpu_type:
         raise BadInput(f"{where} gpu_type must be such as nvidia.com/gpu, not ''")
     for one in node.tolerations:
-        _check_toleration(where, one)
-    if any(not isinstance(value, str) for value in node.node_selector.values()):
-        raise BadInput(f"{where} node_selector must have text for each label, not {dict(node.node_selector)}")
+        if not isinstance(one, Mapping):
+            raise BadInput(f"{where} tolerations must be {_WORDS[list]}, not of {one!r}")
+        syntax.check_toleration(f"{where} tolerations", one)
+    syntax.check_labels(f"{where} node_selector", node.node_selector)
     return node
 
 
-def _check_toleration(where: str, given: Any) -> None:
-    if not isinstance(given, Mapping):
-        raise BadInput(f"{where} tolerations must be {_WORDS[list]}, not of {given!r}")
-    for key, value in given.items():
-        if key not in _TOLERATION:
-            raise BadInput(f"{where} tolerations: {unknown('key', key, _TOLERATION)}")
-        if not isinstance(value, int if key == "seconds" else str) or isinstance(value, bool):
-            what = "a whole number" if key == "seconds" else "text"
-            raise BadInput(f"{where} tolerations: {key} must be {what}, not {value!r}")
-    for key, words in (("operator", _OPERATORS), ("effect", _EFFECTS)):
-        if given.get(key, words[0]) not in words:
-            raise BadInput(f"{where} tolerations: {unknown(key, given[key], words)}")
-
-
-_OPERATORS = ("Equal", "Exists")
-_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _WORDS = {str: "text", int: "a whole number", dict: "a table", list: "a list of tables"}
 
 
@@ -220,7 +202,7 @@ def _check(made: Cluster) -> None:
     for key in ("pvc", "mlmd_secret", "image_pull_secret", "queue"):
         value = getattr(made, key)
         longest = 63 if key == "queue" else 253  # a queue is a label
-        if (value or key == "pvc") and not (_NAME.fullmatch(value) and len(value) <= longest):
+        if (value or key == "pvc") and not syntax.is_name(value, longest):
             raise BadInput(
                 f"[kubeflow] {key} must be a name of Kubernetes (small letters, digits, - .), not {value!r}"
             )

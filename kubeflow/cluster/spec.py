@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import PurePosixPath
 from typing import Any
 
-from cluster import job, times
+from cluster import job, store, syntax, times
 from cluster.bundle import Bundle, packed
 from cluster.quantities import quantity
 from cluster.settings import Cluster, Node
 from cluster.store import PASSWORD
+from tuning.errors import BadInput
 
 SCHEMA_VERSION = "2.1.0"
 ENTRY = ["python", "/app/kubeflow/node.py"]
 TUNER_JOB = ["python", "/app/kubeflow/tuner_job.py"]
-_RETRIED_FOR = "604800s"  # Argo counts from the first start, and a training may be long before it fails
+# Argo counts it from the first attempt's start and then retries no more, however few attempts there were.
+# With the hour of kfp's SDK no long training would go on (kubeflow/pipelines#14245). The backend has no such
+# bound, and since kubeflow/pipelines#13452 the SDK has none either.
+_RETRIED_FOR = "604800s"
+# Bytes of an argument. The kernel's 128 KiB hold for what KFP's driver gets, too: the whole container as one
+# argument. So a text in parts, each an argument of its own, would not help.
+LONGEST = 100 * 1024
+# Where the image has its code and Debian, and where KFP and Argo mount volumes of their own (container.go of
+# KFP's argocompiler): ours would hide what is there, or be refused as the second one.
+_TAKEN = (
+    "/app", "/bin", "/dev/shm", "/etc", "/lib", "/lib64", "/opt/keras-cnns", "/proc", "/run", "/sbin", "/sys",
+    "/tmp", "/usr", "/var/run/argo",
+    "/kfp-launcher", "/gcs", "/minio", "/s3", "/.cache", "/.config", "/.local",
+)  # fmt: skip
 _INFRASTRUCTURE = ("root", "mlmd", "run_id")  # inputs beside the line's own parameters
 _TYPES = {int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE", str: "STRING"}
 
@@ -31,18 +46,50 @@ def pipeline_name(name: str) -> str:
     return plain[:60].strip("-") or "keras-cnns"
 
 
+def check(cluster: Cluster) -> None:
+    """Refuse what would compile and then never start, before TFX is imported.
+
+    Raises:
+        BadInput: A GPU is not named as Kubernetes names it, the root hides what a pod needs, or the store is
+            a file that the steps do not share.
+    """
+    for name, node in cluster.nodes.items():
+        if node.gpu and not syntax.is_device(node.gpu_type):
+            raise BadInput(
+                f"[kubeflow.nodes.{name}] gpu_type must be a resource of Kubernetes with its domain, such as "
+                f"nvidia.com/gpu, not {node.gpu_type!r}"
+            )
+    root = PurePosixPath(cluster.root)
+    hidden = next((one for one in _TAKEN if PurePosixPath(one).is_relative_to(root)), None)
+    if hidden is not None:
+        raise BadInput(
+            f"[kubeflow] root {root} would hide {hidden}, which each pod needs; give a folder of its own, "
+            "such as /mnt/keras-cnns"
+        )
+    found = store.parse(cluster.mlmd, cluster.root, password="")
+    file = PurePosixPath(found.file)
+    if found.scheme == "sqlite" and (root not in file.parents or ".." in file.parts):
+        raise BadInput(
+            f"[kubeflow] mlmd {cluster.mlmd}: the steps share nothing but {root}, so the store must lie "
+            "below it; give sqlite:metadata.db, which does"
+        )
+
+
 def pipeline(bundle: Bundle, cluster: Cluster) -> dict[str, Any]:
     """The PipelineSpec, checked against KFP's proto, as JSON has it.
 
     Args:
         bundle: The line.
         cluster: Where it runs.
+
+    Raises:
+        BadInput: The line is too long for an argument.
     """
     from google.protobuf import json_format
     from kfp.pipeline_spec import pipeline_spec_pb2
 
     nodes, roots = bundle.nodes, [name for name, before in bundle.nodes.items() if not before]
-    text = packed(bundle.text())
+    text = _argument(bundle)
     inputs = _inputs(bundle, cluster)
     spec = {
         "pipelineInfo": {
@@ -70,6 +117,18 @@ def pipeline(bundle: Bundle, cluster: Cluster) -> dict[str, Any]:
     }  # fmt: skip
     message = json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
     return json_format.MessageToDict(message)
+
+
+def _argument(bundle: Bundle) -> str:
+    """The line as the first step gets it."""
+    text = packed(bundle.text())
+    if len(text) > LONGEST:
+        raise BadInput(
+            f"data {bundle.config.data}: packed, the line with the names of its "
+            f"{len(bundle.dataset.classes)} classes has {len(text)} bytes, and an argument of KFP at most "
+            f"{LONGEST}; give shorter names, or fewer classes"
+        )
+    return text
 
 
 def _inputs(bundle: Bundle, cluster: Cluster) -> dict[str, Any]:

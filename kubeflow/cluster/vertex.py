@@ -11,7 +11,8 @@ from cluster.settings import Cluster, Node
 from tuning.errors import BadInput
 
 MOUNT = "/gcs/"  # where Vertex AI mounts buckets
-_KUBERNETES_GPU = "nvidia.com/gpu"
+_USED = ("image", "root", "data", "tuner")
+_USED_OF_NODES = ("cpu", "memory", "gpu", "gpu_type")
 
 
 def check(cluster: Cluster) -> None:
@@ -25,11 +26,25 @@ def check(cluster: Cluster) -> None:
             f"[kubeflow] root {cluster.root}: Vertex AI keeps files in a bucket; give {MOUNT}BUCKET/FOLDER"
         )
     for name, node in cluster.nodes.items():
-        if node.gpu and node.gpu_type == _KUBERNETES_GPU:
+        if node.gpu and "/" in node.gpu_type:
             raise BadInput(
                 f"[kubeflow.nodes.{name}] gpu_type {node.gpu_type} is Kubernetes' name; give Vertex AI's, "
                 "such as NVIDIA_TESLA_T4"
             )
+
+
+def unused(table: Mapping[str, Any]) -> list[str]:
+    """The keys of a table [kubeflow] that a PipelineJob has no place for.
+
+    Args:
+        table: As it was given, without defaults.
+    """
+    tables = {"every_node": table.get("every_node", {})}
+    tables |= {f"nodes.{name}": node for name, node in table.get("nodes", {}).items()}
+    own = [key for key in table if key not in (*_USED, "every_node", "nodes")]
+    return own + [
+        f"{where}.{key}" for where, node in tables.items() for key in node if key not in _USED_OF_NODES
+    ]
 
 
 def job(line: Any, cluster: Cluster) -> dict[str, Any]:
