@@ -447,7 +447,7 @@ def test_latency_is_that_of_the_network_without_auxiliary_heads(
     seen: list[Any] = []
     monkeypatch.setattr(trial, "latency", lambda model: seen.append(model.output) or 2.0)
     asked = one_trial(
-        tmp_path, {"latency_ms": 1.0}, model="googlenet", arguments={"width": 0.125},
+        tmp_path, {"latency_ms": 1.0}, model="googlenet",
         recipe={"epochs": 1, "auxiliary_weight": 0.3},
         preprocess={"height": 224, "width": 224, "channels": 3},
     )  # fmt: skip
