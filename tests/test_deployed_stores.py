@@ -105,7 +105,7 @@ def contained(tmp_path_factory: pytest.TempPathFactory) -> Contained:
         while not over.wait(0.2):
             names = podman("ps", "--filter", f"name=kfp-{run}-", "--format", "{{.Names}}").stdout.split()
             for name in set(names) - set(found):
-                said = podman("inspect", name)
+                said = podman("container", "inspect", name)
                 if said.returncode == 0:  # it may have ended
                     [found[name]] = json.loads(said.stdout)
             trained = [count for one in checkpoints.glob("*/state.json") if (count := epochs(one))]
