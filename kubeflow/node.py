@@ -1,15 +1,16 @@
 """Run one TFX node of a compiled line, as a pod does: driver, cache, executor and publisher, by TFX itself.
 
 Exit codes: 0 when the metadata store says that the node is complete or cached, 1 when it failed, 2 for a
-wrong call or a store that cannot be reached. A pod that is started again with the same run id goes on.
+wrong call or a store that cannot be reached. A pod that is started again with the same run id goes on; with
+other parameters, another compiled line or other data it is refused.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -67,9 +68,11 @@ def run(given: argparse.Namespace) -> int:
     """Check what was given, run the node, and tell of it.
 
     Raises:
-        BadInput: Something was asked for that cannot be; nothing was begun but the line's file.
+        BadInput: Something was asked for that cannot be; nothing was begun but the line's file and the
+            run's record.
     """
     from cluster import bundle as bundles
+    from cluster import held
     from cluster import store as stores
     from keras_cnns._checks import unknown
 
@@ -97,6 +100,7 @@ def run(given: argparse.Namespace) -> int:
     if given.node == "ImageExampleGen":
         bundle = bundles.looked_again(bundle)
     stores.reach(store, given.patience)
+    held.hold(bundle, file, run_id)
     return _work(given, bundle, run_id, store)
 
 
@@ -113,12 +117,21 @@ def _work(given: argparse.Namespace, bundle: Any, run_id: str, store: Any) -> in
     lanes.components_one_by_one()
     with lean.imports():
         lanes.complete_tfma()
-        from cluster import line, told
+        from cluster import line
     connection = stores.opened(store)
+    with tempfile.TemporaryDirectory(prefix="keras-cnns-", ignore_cleanup_errors=True) as made:
+        ran = line.Line(bundle, run_id, connection, Path(made))
+        if given.node == "ImageExampleGen":
+            ran.check_data()
+        return _run(given, bundle, run_id, ran)
+
+
+def _run(given: argparse.Namespace, bundle: Any, run_id: str, ran: Any) -> int:
+    from cluster import line, told
+    from pipeline import workers
+
     began = time.time()
-    made = Path(tempfile.mkdtemp(prefix="keras-cnns-"))
     ear = told.Ear()
-    ran = line.Line(bundle, run_id, connection, made)
     failed = ""
     try:
         ran.restore(given.node)
@@ -133,10 +146,7 @@ def _work(given: argparse.Namespace, bundle: Any, run_id: str, store: Any) -> in
     finally:
         workers.dismiss("train")
         workers.dismiss("serve")
-    try:
-        return _tell(given, bundle, run_id, ran, ear, failed, time.time() - began)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+    return _tell(given, bundle, run_id, ran, ear, failed, time.time() - began)
 
 
 def _tell(
@@ -150,14 +160,18 @@ def _tell(
         print(f"{given.node} failed: {failed}", file=sys.stderr, flush=True)
     ran.finish()
     events = ear.heard()
-    last = [event for event in events if event["event"] == "done"][-1:]
-    detail = last[0]["detail"] if last and given.node in STEPS and not failed else failed
-    facts = {"run": run_id, "state": ran.state, "seconds": f"{seconds:.1f}", **ran.made}
-    told.put(given.summary, told.summary(given.node, detail, facts))
-    step = STEPS.get(given.node, given.node)
+    step, last = STEPS.get(given.node, given.node), given.node == list(bundle.nodes)[-1]
     result = told.result_of(bundle, events, run_id, ran.seconds, failed, step)
-    told.executor_output(given.executor_input, told.metrics(given.node, result))
-    if given.node == list(bundle.nodes)[-1] or failed:
+    done = [event for event in events if event["event"] == "done"][-1:]
+    detail = done[0]["detail"] if done and given.node in STEPS and not failed else failed
+    if last and not failed and not result["pushed"]:
+        detail = result["sentence"]  # says why nothing was pushed
+    metrics = told.metrics(given.node, result)
+    told.executor_output(given.executor_input, metrics)
+    facts = {"run": run_id, "state": ran.state, "seconds": f"{seconds:.1f}", **ran.made}
+    facts |= {key: value for key, value in metrics.items() if not math.isfinite(value)}
+    told.put(given.summary, told.summary(given.node, detail, facts))
+    if last or failed:
         page = told.keep(bundle, ran.folder, result, Path(str(bundle.config.output)))
         told.put(given.report, page.read_text(encoding="utf-8"))
         told.put(given.model_uri, result.get("pushed") or "")

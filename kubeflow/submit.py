@@ -73,6 +73,12 @@ def _execute(given: argparse.Namespace) -> int:
     again = _again(given)
     package = None if given.watch else read(given.pipeline)
     values = arguments(package.inputs, given.param) if package else {}
+    if again and values.get("run_id"):
+        how = "--every" if given.every else "--interval"
+        raise BadInput(
+            f"--param run_id={values['run_id']!r} beside {how} would have each run after the first find the "
+            "first one's steps done; leave run_id out."
+        )
     from cluster import client  # after what was typed is checked, which must cost nothing
 
     host, known = client.address(given.host, os.environ), client.credentials(os.environ)

@@ -486,10 +486,23 @@ def test_the_address_of_a_store(monkeypatch: pytest.MonkeyPatch, text: str, foun
         assert "hush" not in str(caught.value)
 
 
-def test_a_password_in_an_address_is_not_repeated() -> None:
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("mysql://me:hush@host/db", "mysql://me@host/db"),
+        ("mysql://me:hush/hush@host/db", "mysql://me@host/db"),
+        ("mysql://me:hush@hush@host/db", "mysql://me@host/db"),
+        ("mysql://me:hush#hush@host/db", "mysql://me@…"),
+        ("mysql://me:x@hush?hush@host/db", "mysql://me@…"),
+        ("mysql://:hush@host/db", "mysql://@host/db"),
+        ("me:hush@host/db", "me@host/db"),
+    ],
+)
+def test_a_password_in_an_address_is_not_repeated(text: str, shown: str) -> None:
     with pytest.raises(BadInput) as caught:
-        store.parse("mysql://me:hush@host/db", "/shared")
+        store.parse(text, "/shared")
     assert "hush" not in str(caught.value)
+    assert shown in str(caught.value)
 
 
 def test_nothing_is_made_where_the_pods_will_work(tmp_path: Path) -> None:

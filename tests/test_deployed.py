@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
+import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -13,10 +15,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import deployed
 import pytest
-from deployed import PLAIN, ROOT, compiled, refused, script
+from deployed import PLAIN, ROOT, compiled, epochs, refused, script
 from lines import Ran
 from searching import family, until, words
+
+from cluster import lines, told
 
 pytestmark = pytest.mark.xdist_group("deployed")
 
@@ -76,34 +81,16 @@ def second(place: Path, volume: Path) -> tuple[Ran, dict[str, Any]]:
     return ran, seen
 
 
-def epochs(state: Path) -> int:
-    try:
-        return len(json.loads(state.read_text(encoding="utf-8"))["rows"])
-    except (OSError, ValueError, KeyError):
-        return 0
-
-
 def logs(place: Path, run: str) -> str:
     return "".join(one.read_text()[-1500:] for one in (place / "work" / "runs" / run).glob("*/log.txt"))
 
 
-def result(volume: Path, run: str) -> dict[str, Any]:
-    return json.loads((volume / MODEL / "runs" / run / "result.json").read_text(encoding="utf-8"))
+def result(volume: Path, run: str, model: str = MODEL) -> dict[str, Any]:
+    return json.loads((volume / model / "runs" / run / "result.json").read_text(encoding="utf-8"))
 
 
 def states(volume: Path, run: str) -> dict[str, str]:
-    """From the metadata store: each node's executions in a run."""
-    names = {3: "complete", 4: "failed", 5: "cached", 2: "running"}
-    with sqlite3.connect(volume / "metadata.db") as store:
-        rows = store.execute(
-            "select n.name, e.last_known_state from Execution e "
-            "join Association a on a.execution_id = e.id join Context r on r.id = a.context_id "
-            "join Association b on b.execution_id = e.id join Context n on n.id = b.context_id "
-            "join Type t on t.id = n.type_id "
-            "where r.name = ? and t.name = 'node'", [run],
-        ).fetchall()  # fmt: skip
-    assert len(rows) == len({name for name, _ in rows}), "a retried step made another execution"
-    return {name.rpartition(".")[2]: names[state] for name, state in rows}
+    return deployed.states(volume / "metadata.db", run)
 
 
 def test_every_step_runs_to_a_pushed_model(first: Ran, volume: Path) -> None:
@@ -194,9 +181,52 @@ def test_a_run_that_is_done_is_told_again_and_not_done_again(
     assert (states(volume, "second"), result(volume, "second")) == before
 
 
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> tuple[Path, Ran]:
+    """A run whose gate refuses the data, since the schema does not know one of the three classes."""
+    folder = tmp_path_factory.mktemp("stopped")
+    data = folder / "work" / "volumes" / "keras-cnns" / "data" / "stripes"
+    shutil.copytree(photos, data)
+    (folder / "two.pbtxt").write_text(
+        'feature { name: "label_text" type: BYTES string_domain { value: "across" value: "down" } }'
+    )
+    line = f'data = "{data}"\nmodel = "lenet5"\nschema = "two.pbtxt"\n'
+    given = 'data = "/mnt/keras-cnns/data/stripes"\nnodes.Gate = {retries = 0}\n'
+    made = compiled(folder, line + TABLE + given)
+    assert made.code == 0, made.err
+    return folder, local(folder, "stopped")
+
+
+def test_a_step_that_fails_stops_what_follows_it(stopped: tuple[Path, Ran]) -> None:
+    folder, ran = stopped
+    assert ran.code == 1, ran.out + ran.err
+    assert "failed: gate · 5 of 11 tasks" in ran.out
+    assert "not run: trainer, baseline, evaluator, serving-check, pusher (behind gate)" in ran.out
+    volume = folder / "work" / "volumes" / "keras-cnns"
+    before = ("ImageExampleGen", "StatisticsGen", "BaselineStatistics", "SchemaGen", "ExampleValidator")
+    assert states(volume, "stopped") == {**dict.fromkeys(before, "complete"), "Gate": "failed"}
+    found = result(volume, "stopped", "stripes-lenet5")
+    assert found["outcome"] == "refused"
+    assert "new class plain" in found["sentence"]
+    assert not (volume / "models").exists()
+
+
+def test_a_run_is_not_taken_up_with_data_that_has_changed(stopped: tuple[Path, Ran]) -> None:
+    """TFX would take the examples of the old data for those of the new."""
+    folder, _ = stopped
+    picture = next((folder / "work/volumes/keras-cnns/data/stripes/down").glob("*.png"))
+    shutil.copy(picture, picture.with_name("another.png"))
+    ran = node(folder, "ImageExampleGen", "--run-id", "stopped")
+    assert (ran.code, ran.out) == (2, "")
+    *_, sentence = ran.err.splitlines()
+    assert "--run-id stopped: the run was begun with other data than " in sentence
+    assert "a new run needs another run_id, or none" in sentence
+    assert "Traceback" not in ran.err
+
+
 @pytest.mark.slow
-def test_a_step_that_fails_stops_what_follows_it(place: Path, volume: Path) -> None:
-    """A training whose loss is no number, each time that it is tried."""
+def test_a_training_that_fails_is_tried_again(place: Path, volume: Path) -> None:
+    """Its loss is no number, each time."""
     ran = local(place, "fourth", "--param", "learning_rate=10000000")
     assert ran.code == 1, ran.out + ran.err
     assert "failed: trainer" in ran.out
@@ -230,10 +260,74 @@ def test_a_step_whose_inputs_are_not_there_fails(place: Path, volume: Path) -> N
 def test_a_step_that_was_done_is_told_again(place: Path, volume: Path, second: object) -> None:
     """The pod that did it may have died before it could say so."""
     before = states(volume, "first")
-    ran = node(place, "SchemaGen", "--run-id", "first", "--summary", place / "summary.md")
+    ran = node(place, "ImageExampleGen", "--run-id", "first", "--summary", place / "summary.md")
     assert ran.code == 0, ran.out + ran.err
     assert states(volume, "first") == before
     assert "| state | complete |" in (place / "summary.md").read_text()
+
+
+def test_a_run_is_not_taken_up_with_other_parameters(place: Path, volume: Path) -> None:
+    """TFX would take its Trainer, of 2 epochs, for complete."""
+    before = states(volume, "first")
+    sentence = refused(node(place, "Trainer", "--run-id", "first", "--param", "epochs=9"))
+    assert "--run-id first: the run was begun with epochs=2, not 9; a new run needs another" in sentence
+    assert states(volume, "first") == before
+
+
+def test_a_run_is_not_taken_up_with_another_line(place: Path, volume: Path, tmp_path: Path) -> None:
+    text = (place / "pipeline.ir.json").read_text(encoding="utf-8")
+    (tmp_path / "line.json").write_text(text.replace('"min_accuracy": 0.2', '"min_accuracy": 0.9'))
+    sentence = refused(
+        node(place, "Trainer", "--run-id", "first", "--ir", tmp_path / "line.json", root=volume)
+    )
+    assert "the run was begun with another compiled line (IR " in sentence
+
+
+EACH = """\
+import sys
+import node
+for name in sys.argv[1].split(","):
+    code = node.main(["--node", name, *sys.argv[2:]])
+    assert code == 0, name
+"""
+
+
+def test_a_model_that_is_not_blessed_is_not_pushed_and_the_last_step_says_why(
+    volume: Path, second: object, tmp_path: Path
+) -> None:
+    """Nothing fails, as with TFX on any orchestrator."""
+    pushed = sorted((volume / "models" / MODEL).iterdir())
+    assert compiled(tmp_path, PLAIN.replace("0.2", "1.0") + TABLE).code == 0
+    names = ",".join(name for name in lines.NODES if name != "Tuner")
+    place, summary = tmp_path / "model-uri", tmp_path / "summary.md"
+    ran = subprocess.run(
+        [sys.executable, "-c", EACH, names, "--root", volume, "--ir", tmp_path / "pipeline.ir.json", "--mlmd",
+         "sqlite:metadata.db", "--run-id", "strict", "--model-uri", place, "--summary", summary],
+        cwd=ROOT / "kubeflow", capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert states(volume, "strict")["Pusher"] == "complete"
+    *_, last = ran.stdout.splitlines()
+    assert re.fullmatch(
+        r"Pusher complete in [\d.]+ s: not blessed: accuracy 0\.\d+ is below --min-accuracy 1.000; "
+        "nothing was pushed", last,
+    )  # fmt: skip
+    assert "is below --min-accuracy 1.000; nothing was pushed" in summary.read_text()
+    assert place.read_text() == ""
+    assert sorted((volume / "models" / MODEL).iterdir()) == pushed
+
+
+def test_kfp_gets_no_metrics_that_its_launcher_refuses(tmp_path: Path) -> None:
+    """Its JSON has neither NaN nor infinities; a step that is complete would fail."""
+    file = tmp_path / "executor_output.json"
+    given = {"outputs": {
+        "outputFile": str(file), "artifacts": {"metrics": {"artifacts": [{"name": "metrics", "uri": "/m"}]}},
+    }}  # fmt: skip
+    told.executor_output(
+        json.dumps(given), {"accuracy": 0.5, "loss": math.nan, "val_loss": math.inf, "more": -math.inf}
+    )
+    [one] = json.loads(file.read_text())["artifacts"]["metrics"]["artifacts"]
+    assert one["metadata"] == {"accuracy": 0.5}
 
 
 @pytest.mark.parametrize(

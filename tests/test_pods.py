@@ -194,10 +194,6 @@ def test_a_step_writes_to_the_store(store, step, tmp_path):
 
 
 def test_the_steps_own_command_runs(step, tmp_path):
-    has_node = "import os, sys; sys.exit(not os.path.exists('/app/kubeflow/node.py'))"
-    if play_step(step, tmp_path, "python", "-c", has_node).returncode:
-        pytest.skip(f"{STEP_IMAGE} was built before there was a kubeflow/node.py")
-    step.run("pod", "rm", "--force", "keras-cnns-step")
     done = play_step(step, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "usage: " in done.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ from deployed import refused, script
 from lines import Ran
 from shells import IMAGE, command, compiled, record, written
 
+from cluster.spec import TUNER_JOB
 from run_local import main as run_local_main
 
 USER_IMAGE = "localhost/keras-cnns-run-local-test:1"
@@ -103,6 +105,37 @@ def test_artifacts_and_executor_output(pipelines: dict[str, Path], tmp_path: Pat
 
 
 # --- failing ----------------------------------------------------------------------------------------------
+
+
+def test_metrics_that_are_no_numbers_fail_as_in_the_launcher(tmp_path: Path) -> None:
+    output = {"artifacts": {"m": {"artifacts": [{"name": "m", "uri": "/m", "metadata": {"loss": math.nan}}]}}}
+    one = {
+        "container": {
+            "command": ["sh", "-c", f"echo '{json.dumps(output)}' > ${{0%/m}}/executor_output.json"],
+            "args": ["{{$.outputs.artifacts['m'].path}}"],
+        },
+        "component": {
+            "outputDefinitions": {"artifacts": {"m": {"artifactType": {"schemaTitle": "system.Metrics"}}}},
+        },
+    }  # fmt: skip
+    ran = run_local(tmp_path, written(tmp_path, {"one": one}))
+    assert ran.code == 1
+    assert "its executor output is not KFP's: NaN is not JSON" in ran.out
+
+
+@pytest.mark.parametrize(("place", "said"), [("/models/1", "predict /models/1 PICTURE"), ("", " ls ")])
+def test_the_end_says_whether_a_model_was_pushed(tmp_path: Path, place: str, said: str) -> None:
+    script = f'printf "{place}" > "$0"; echo "not blessed: its accuracy is low"'
+    pusher = {
+        "container": {
+            "command": ["sh", "-c", script], "args": ["{{$.outputs.parameters['model_uri'].output_file}}"],
+        },
+        "component": {"outputDefinitions": {"parameters": {"model_uri": {"parameterType": "STRING"}}}},
+    }  # fmt: skip
+    ran = run_local(tmp_path, written(tmp_path, {"pusher": pusher}))
+    assert ran.code == 0, ran.out + ran.err
+    assert re.search(f"^  next +.*{said}", ran.out, re.M)
+    assert ("pushed    nothing" in ran.out) == ("not blessed: its accuracy is low" in ran.out) == (not place)
 
 
 def test_retries_wait_longer_each_time(tmp_path: Path) -> None:
@@ -378,6 +411,23 @@ def test_arguments_refused(
     said = sentence(written(tmp_path, {"one": SHELL_TASK}, **PARAMETERS), *arguments)
     for word in words:
         assert word in said
+
+
+def test_a_password_in_the_stores_address_is_neither_kept_nor_shown(
+    sentence: Callable[..., str], tmp_path: Path
+) -> None:
+    file = written(
+        tmp_path, {"one": SHELL_TASK}, mlmd={"parameterType": "STRING", "defaultValue": "sqlite:x"}
+    )
+    said = sentence(file, "--param", "mlmd=mysql://me:hush-hush@host/db")
+    assert "mysql://me@host/db: a password does not belong there" in said
+    assert "hush" not in said
+
+
+def test_a_task_that_makes_a_job_is_refused(sentence: Callable[..., str], tmp_path: Path) -> None:
+    said = sentence(written(tmp_path, {"tuner": {"container": {"command": TUNER_JOB}}, "other": SHELL_TASK}))
+    assert "task 'tuner' makes a Job in a Kubernetes cluster" in said
+    assert 'tuner = "pod"' in said
 
 
 TEXT = {"x": {"parameterType": "STRING"}}

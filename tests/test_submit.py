@@ -22,14 +22,13 @@ from typing import Any
 import pytest
 from kfp_server import PREFIX, PUBLISHED, Kfp
 
+import submit
+from cluster import client, package, refusals, times, watching
+from tuning.errors import BadInput
+
 pytest.importorskip("kfp", reason="the extra `kubeflow` is not installed")
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "kubeflow" / "submit.py"
-sys.path.append(str(SCRIPT.parent))
-
-import submit  # noqa: E402
-from cluster import client, package, refusals, times, watching  # noqa: E402
-from tuning.errors import BadInput  # noqa: E402
 
 SECRET = "eyJh.s3cret+Token/with=signs.42"
 SESSION = "c00kie-Va1ue-77"
@@ -47,7 +46,7 @@ def pusher():
 
 @dsl.pipeline(name="digits-lenet5")
 def line(rate: float, epochs: int = 3, root: str = "/mnt/keras-cnns", warm: bool = False, sizes: list = [1],
-         more: dict = {}):
+         more: dict = {}, mlmd: str = "", run_id: str = ""):
     pusher().after(trainer(rate=rate, epochs=epochs))
 
 compiler.Compiler().compile(line, sys.argv[1])
@@ -288,6 +287,39 @@ def test_bad_parameters_are_refused_before_anything_is_sent(
     sentence = run(compiled, "--host", kfp.host, *options).sentence()
     assert all(word in sentence for word in words), sentence
     assert (run.out, kfp.asked) == ("", [])
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "mlmd=mysql://me:hush-hush@host/db",
+        "mlmd=mysql://me:hush-hush#@host/db",
+        "mysql://me:hush-hush@host/db",
+    ],
+)
+def test_a_password_in_the_stores_address_is_neither_sent_nor_shown(
+    kfp: Kfp, compiled: Path, run: Run, typed: str
+) -> None:
+    sentence = run(compiled, "--host", kfp.host, "--param", "rate=1", "--param", typed).sentence()
+    assert "hush" not in sentence
+    assert "mysql://me@" in sentence
+    assert (run.out, kfp.asked) == ("", [])
+
+
+def test_a_stores_address_without_a_password_is_sent(kfp: Kfp, compiled: Path, run: Run) -> None:
+    typed = ("--param", "rate=1", "--param", "mlmd=mysql://me@host/db", "--no-wait")
+    assert run(compiled, "--host", kfp.host, *typed).code == 0
+    (sent,) = kfp.runs.values()
+    assert sent["runtime_config"]["parameters"]["mlmd"] == "mysql://me@host/db"
+
+
+@pytest.mark.parametrize("schedule", [("--every", "@daily"), ("--interval", "6h")], ids=str)
+def test_a_schedule_takes_no_run_id(kfp: Kfp, compiled: Path, run: Run, schedule: tuple[str, str]) -> None:
+    typed = ("--host", kfp.host, "--param", "rate=1", "--param")
+    sentence = run(compiled, *typed, "run_id=mine", *schedule).sentence()
+    assert f"--param run_id='mine' beside {schedule[0]}" in sentence
+    assert (run.out, kfp.asked) == ("", [])
+    assert run(compiled, *typed, "run_id=", *schedule).code == 0
 
 
 @pytest.mark.parametrize("state", ["FAILED", "CANCELED", "SKIPPED"])

@@ -80,14 +80,25 @@ def unpack(text: str, file: Path) -> None:
     """
     if file.is_file():
         return
-    part = file.with_name(f".{file.name}.{os.uname().nodename}-{os.getpid()}")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(lzma.decompress(base64.b64decode(text)))
-        part.replace(file)
+        put_whole(file, lzma.decompress(base64.b64decode(text)))
     except (OSError, ValueError, lzma.LZMAError) as error:
-        part.unlink(missing_ok=True)
         raise BadInput(f"--ir {file}: {error}") from None
+
+
+def put_whole(file: Path, content: bytes) -> None:
+    """Write a file that several pods may write at a time; it appears complete or not at all.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    part = file.with_name(f".{file.name}.{os.uname().nodename}-{os.getpid()}")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        part.write_bytes(content)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read(file: Path, root: str, chosen: Mapping[str, str], run: str) -> Bundle:

@@ -17,10 +17,13 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from cluster.bundle import Bundle
 from pipeline import outcome, workers
+from pipeline.components import example_gen
 from pipeline.launching import launch
 from pipeline.stopped import Stopped
+from tuning.errors import BadInput
 
 __all__ = ["Line", "Stopped"]
+_EXAMPLES = "ImageExampleGen"
 _DONE = (proto.Execution.COMPLETE, proto.Execution.CACHED)
 
 
@@ -58,6 +61,24 @@ class Line:
     def seconds(self) -> float:
         """Since the run's first node began."""
         return time.time() - self._began
+
+    def check_data(self) -> None:
+        """See that the run's examples, where they are complete, were made of the data as it is now.
+
+        Raises:
+            BadInput: The data has changed since; TFX would reuse them nevertheless.
+        """
+        with metadata.Metadata(self._connection) as held:
+            done = self._executions(held.store).get(_EXAMPLES)
+            if done is None or done.last_known_state not in _DONE:
+                return
+            [event] = held.store.get_events_by_execution_ids([done.id])
+            [made] = held.store.get_artifacts_by_id([event.artifact_id])
+        if example_gen.facts_of(made)["fingerprint"] != self._bundle.dataset.fingerprint:
+            raise BadInput(
+                f"--run-id {self._run}: the run was begun with other data than {self._bundle.config.data} "
+                "holds now; a new run needs another run_id, or none"
+            )
 
     def restore(self, node: str) -> None:
         """Read what the nodes before this one made."""

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cluster import store
 from keras_cnns._checks import unknown
 from tuning.errors import BadInput
 
+STORE = "mlmd"  # the parameter that is the metadata store's address
 LARGEST = 32 * 2**20  # bytes that the API server takes at once
 
 
@@ -87,19 +89,22 @@ def arguments(inputs: Mapping[str, Mapping[str, Any]], given: Sequence[str]) -> 
         The values by name, as JSON can hold them; what was not given is left to the pipeline's defaults.
 
     Raises:
-        BadInput: A name is unknown, given twice or missing, or a value has not the parameter's type.
+        BadInput: A name is unknown, given twice or missing, a value has not the parameter's type, or the
+            metadata store's address is none or has a password, which the text does not repeat.
     """
     values: dict[str, Any] = {}
     for one in given:
         name, equals, text = one.partition("=")
         if not equals:
-            raise BadInput(f"--param={one!r} is not NAME=VALUE.")
+            raise BadInput(f"--param={store.hidden(one)!r} is not NAME=VALUE.")
         if name in values:
             raise BadInput(f"--param {name!r} is given twice; leave one out.")
         if name not in inputs:
             if not inputs:
                 raise BadInput(f"--param={name!r} is not known: the pipeline has no parameters.")
             raise BadInput(str(unknown("--param", name, inputs)))
+        if name == STORE:  # what is sent, or kept with a run, is read by many
+            store.parse(text, "/")
         values[name] = _value(name, text, inputs[name].get("parameterType", "STRING"))
     needed = (name for name, of in inputs.items() if "defaultValue" not in of and not of.get("isOptional"))
     missing = [name for name in needed if name not in values]

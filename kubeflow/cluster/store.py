@@ -58,7 +58,7 @@ def parse(text: str, root: str, password: str | None = None) -> Store:
     """
     scheme, colon, rest = text.partition(":")
     if not colon or scheme not in _SCHEMES:
-        raise BadInput(f"--mlmd must begin with sqlite:, mysql: or grpc:, not {_hidden(text)!r}")
+        raise BadInput(f"--mlmd must begin with sqlite:, mysql: or grpc:, not {hidden(text)!r}")
     if scheme == "sqlite":
         if not rest.strip("/"):
             raise BadInput(f"--mlmd {text}: name a file, such as sqlite:/mnt/keras-cnns/metadata.db")
@@ -67,28 +67,29 @@ def parse(text: str, root: str, password: str | None = None) -> Store:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port or _PORTS[scheme]
     except ValueError:
-        raise BadInput(f"--mlmd {_hidden(text)}: the port is no number from 0 to 65535") from None
+        raise BadInput(f"--mlmd {hidden(text)}: the port is no number from 0 to 65535") from None
     if parts.query or parts.fragment:
-        raise BadInput(f"--mlmd {_hidden(text)}: it takes no ? and no #")
+        raise BadInput(f"--mlmd {hidden(text)}: it takes no ? and no #")
     if parts.password is not None:
-        raise BadInput(f"--mlmd {_hidden(text)}: a password does not belong there; set {PASSWORD}")
+        raise BadInput(f"--mlmd {hidden(text)}: a password does not belong there; set {PASSWORD}")
     database = parts.path.strip("/")
     if not host or (scheme == "mysql") != bool(database) or (scheme == "mysql") != bool(parts.username):
         form = "mysql://USER@HOST:3306/DATABASE" if scheme == "mysql" else "grpc://HOST:8080"
-        raise BadInput(f"--mlmd {_hidden(text)}: write {form}")
+        raise BadInput(f"--mlmd {hidden(text)}: write {form}")
     if scheme == "grpc":
         return Store("grpc", host=host, port=port)
     secret = os.environ.get(PASSWORD, "") if password is None else password
     return Store("mysql", "", host, port, str(parts.username), secret, database)
 
 
-def _hidden(text: str) -> str:
+def hidden(text: str) -> str:
     """The address without what may be a password."""
-    scheme, colon, rest = re.split(r"[?#]", text)[0].partition(":")
-    name, at, place = rest.rpartition("@")
-    slashes = name[: len(name) - len(name.lstrip("/"))]
-    user = name.lstrip("/").partition(":")[0]
-    return f"{scheme}{colon}{slashes}{user}{at}{place}"
+    address, *more = re.split(r"[?#]", text)
+    name, at, place = address.rpartition("@")
+    if "@" in "".join(more):  # a password has such a sign, and where it ends is not known
+        name, at, place = address, "@", "…"
+    user = re.match(r"(\w+:/+)?[^:/@]*", name)
+    return f"{user[0] if user else ''}{at}{place}"
 
 
 def reach(store: Store, patience: float = 60.0) -> None:

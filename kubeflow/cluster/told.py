@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import shutil
 import threading
@@ -173,17 +174,19 @@ def executor_output(given: str, metrics: Mapping[str, float]) -> None:
 
     Args:
         given: KFP's ExecutorInput as JSON.
-        metrics: Become the metadata of the artifact "metrics".
+        metrics: Become the metadata of the artifact "metrics", but for NaN and infinities, for which the
+            launcher, whose JSON has none, would fail the step.
     """
     outputs = json.loads(given).get("outputs", {})
     file, artifacts = outputs.get("outputFile"), outputs.get("artifacts", {}).get("metrics", {})
     if not file or not artifacts.get("artifacts"):
         return
     one = artifacts["artifacts"][0]
+    finite = {key: value for key, value in metrics.items() if math.isfinite(value)}
     said = {"artifacts": {"metrics": {"artifacts": [
-        {"name": one.get("name", "metrics"), "uri": one["uri"], "metadata": dict(metrics)}
+        {"name": one.get("name", "metrics"), "uri": one["uri"], "metadata": finite}
     ]}}}  # fmt: skip
-    put(file, json.dumps(said))
+    put(file, json.dumps(said, allow_nan=False))
 
 
 def put(file: str, text: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from cluster.local import placeholders
 from cluster.local.parameters import from_text, type_name
@@ -104,8 +105,10 @@ def result(node: Node, given: Mapping[str, Any]) -> Result:
     path = Path(outputs["outputFile"])
     if path.exists():
         try:
-            json_format.Parse(path.read_text(encoding="utf-8"), output)
-        except (json_format.ParseError, UnicodeDecodeError) as error:
+            text = path.read_text(encoding="utf-8")
+            json.loads(text, parse_constant=_no_json)
+            json_format.Parse(text, output)
+        except (json_format.ParseError, ValueError) as error:
             raise TaskFailed(f"its executor output is not KFP's: {' '.join(str(error).split())}") from None
     left = json_format.MessageToDict(output)
     parameters = dict(left.get("parameterValues", {}))
@@ -119,6 +122,11 @@ def result(node: Node, given: Mapping[str, Any]) -> Result:
         metadata = {**artifact.get("metadata", {}), **changed.get("metadata", {})}
         artifacts[name] = {**artifact, "uri": changed.get("uri") or artifact["uri"], "metadata": metadata}
     return Result(parameters, artifacts)
+
+
+def _no_json(word: str) -> NoReturn:
+    """NaN and infinities, which Python's JSON has and the launcher's has not."""
+    raise ValueError(f"{word} is not JSON")
 
 
 def _artifact(name: str, spec: Any, folder: str) -> dict[str, Any]:

@@ -180,7 +180,7 @@ def _look(run: Run, state: State, screen: Screen, tasks: _Tasks, guard: Guard, n
         except TaskFailed as error:
             why = str(error)
     if why:
-        last = _last_line(run.log(name))
+        last = last_line(run.log(name))
         _failed(screen, tasks, node, why + (f": {last}" if last else ""), seconds)
         return
     there = run.paths(name).there
@@ -211,8 +211,8 @@ def _how(code: int) -> str:
     return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def _last_line(log: Path) -> str:
-    """What a task said last."""
+def last_line(log: Path) -> str:
+    """What a task said last, at most 160 characters of it."""
     with log.open("rb") as file:
         file.seek(max(0, file.seek(0, 2) - 4096))
         lines = file.read().decode(errors="replace").splitlines()

@@ -15,11 +15,12 @@ from typing import Any
 
 from cluster.local import compiled as files
 from cluster.local import containers, parameters, state
-from cluster.local.executing import Run, Runner, behind, execute
+from cluster.local.executing import Run, Runner, behind, execute, last_line
 from cluster.local.paths import Paths
 from cluster.local.plan import Plan, plan
 from cluster.local.process import Processes
 from cluster.local.screen import Screen, secret_values
+from cluster.spec import TUNER_JOB
 from keras_cnns._checks import unknown
 from tuning.errors import BadInput
 from tuning.terminal import FAILED, INTERRUPTED, OK, interruptible, python, shown
@@ -73,6 +74,7 @@ def run(asked: Asked) -> int:
     compiled = files.read(asked.pipeline)
     values = parameters.of_pipeline(compiled.spec, asked.params)
     planned = plan(compiled, values)
+    _stay_here(planned)
     volumes = _volumes(planned, asked)
     variables = _secrets(planned)
     screen = Screen(tuple(planned.nodes), asked.quiet, secret_values(variables))
@@ -100,6 +102,16 @@ def run(asked: Asked) -> int:
             screen.always(f"  next      {_command(asked, identity)}")
             return INTERRUPTED
         return _sum_up(ready, known, screen, failed, asked, time.monotonic() - began)
+
+
+def _stay_here(planned: Plan) -> None:
+    """Refuse a task that would reach for the cluster of whoever runs this."""
+    for node in planned.nodes.values():
+        if list(node.executor.container.command) == TUNER_JOB:
+            raise BadInput(
+                f"task {node.name!r} makes a Job in a Kubernetes cluster, and this command runs on this "
+                'machine alone; compile it with tuner = "pod" in [kubeflow].'
+            )
 
 
 def _new_id() -> str:
@@ -178,11 +190,14 @@ def _sum_up(
         screen.always(f"  not run: {names} (behind {cause})")
     rows = _came_out(run, known)
     for name, value in rows.items():
-        screen.always(f"  {name:<9} {value}")
+        screen.always(f"  {name:<9} {value or '(empty)'}")
+    for name in _without_model(run, known):
+        screen.always(f"  {'pushed':<9} nothing, as where a model is not blessed; {name} says:")
+        screen.always(f"  {'':<9} {last_line(run.log(name))}")
     screen.always(f"  {'logs':<9} {shown(run.folder)}/TASK/log.txt")
     if failed:
         screen.always(f"  {'next':<9} mend it, then {_command(asked, run.id)}")
-    elif _MODEL in rows:
+    elif rows.get(_MODEL):
         screen.always(f"  {'next':<9} {python()} -m pipeline predict {shlex.quote(rows[_MODEL])} PICTURE")
     elif run.volumes:
         folders = " ".join(shlex.quote(shown(one)) for one in run.volumes.values())
@@ -190,6 +205,15 @@ def _sum_up(
     else:
         screen.always(f"  {'next':<9} ls {shlex.quote(shown(run.folder))}")
     return FAILED if failed else OK
+
+
+def _without_model(run: Run, known: state.State) -> list[str]:
+    """The tasks that were to give a model's place, and gave none."""
+    return [
+        name
+        for name in run.plan.nodes
+        if name in known.done and known.done[name].result.parameters.get(_MODEL) == ""
+    ]
 
 
 def _came_out(run: Run, known: state.State) -> dict[str, str]:
