@@ -449,7 +449,7 @@ def test_a_service_that_is_going_is_not_taken_for_the_jobs_own(tmp_path: Path) -
     assert out.startswith(f"Service {NAME} of an earlier attempt: it must be gone first\n")
 
 
-@pytest.mark.filterwarnings("ignore:HTTPResponse.getheaders:DeprecationWarning")  # Kubernetes' client calls it
+@pytest.mark.filterwarnings("ignore:HTTPResponse.getheaders:DeprecationWarning")  # of Kubernetes' client
 @pytest.mark.parametrize("left", [f"Service {NAME}", "old-0, old-1"])
 def test_what_does_not_go_is_not_waited_for_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], left: str
