@@ -287,7 +287,9 @@ class Kubernetes:
             if (kind, name) not in self.objects:
                 return 404, {"message": f'{plural} "{name}" not found'}
             found = self.objects[kind, name]
-            if verb == "delete" and (kind == "Job" or self.lingers):
+            # In the foreground it stays until the garbage collector has seen to its own objects.
+            foreground = parse_qs(parts.query).get("propagationPolicy") == ["Foreground"]
+            if verb == "delete" and (kind == "Job" or foreground or self.lingers):
                 found["metadata"].setdefault("deletionTimestamp", now())
             elif verb == "delete":
                 del self.objects[kind, name]
