@@ -32,6 +32,7 @@ SECRETS = {"keras-cnns-mlmd": {"password": "two words"}}
 NAMESPACE, TOKEN = "people", "a-token"
 KINDS = {"jobs": "Job", "services": "Service", "pods": "Pod"}
 _PATH = re.compile(r"/(?:apis/(batch)|api)/v1/namespaces/([a-z]+)/(jobs|services|pods)(?:/([^/]+))?")
+_COLLECTED = 0.5  # seconds until what was deleted in the foreground is gone
 QUEUE = "kueue.x-k8s.io/queue-name"
 # A model of the client asks for a field that Kubernetes itself makes optional.
 _OPTIONAL = "V1PodFailurePolicyRule needs onPodConditions"
@@ -130,7 +131,7 @@ class Kubernetes:
                 if kind == "Job":
                     self._control(name, one)
                 deleted = one["metadata"].get("deletionTimestamp")
-                if kind == "Service" and deleted and _age(deleted) >= self.lingers:
+                if kind == "Service" and deleted and _age(deleted) >= max(self.lingers, _COLLECTED):
                     del self.objects[kind, name]
 
     def _control(self, name: str, job: Object) -> None:
