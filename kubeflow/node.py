@@ -54,6 +54,18 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def run_id_of(given: argparse.Namespace) -> str:
+    """The run's id; files on the volume have it as their name.
+
+    Raises:
+        BadInput: It cannot be one.
+    """
+    run_id = given.run_id or given.job
+    if not run_id or Path(run_id).name != run_id or run_id in (".", ".."):
+        raise BadInput(f"--run-id must be one word without /, not {run_id!r}")
+    return run_id
+
+
 def main(argv: list[str]) -> int:
     """Run a node; returns the exit code."""
     given = arguments(argv)
@@ -76,9 +88,7 @@ def run(given: argparse.Namespace) -> int:
     from cluster import store as stores
     from keras_cnns._checks import unknown
 
-    run_id = given.run_id or given.job
-    if not run_id or Path(run_id).name != run_id or run_id in (".", ".."):
-        raise BadInput(f"--run-id must be one word without /, not {run_id!r}")
+    run_id = run_id_of(given)
     chosen = {}
     for one in given.param:
         name, there, value = one.partition("=")

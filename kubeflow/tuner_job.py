@@ -1,7 +1,8 @@
-"""The Tuner's step where its search is a Job: make it, look on, tell how it ended, and remove it.
+"""The Tuner's step where its search is a Job: make it, look on, and tell how it ended.
 
-Exit codes are those of node.py: 0 when the search is done, 1 when it failed, 2 for a wrong call or a cluster
-that refuses. A step that is started again with the same run id takes up the Job that is there.
+Exit codes: 0 when the search is done, 1 when it failed, 2 for a wrong call, for what the chief refused, or
+for a cluster that refuses or cannot be reached, and 130 when it was told to end. A step that is started again
+with the same run id takes up the Job that is there. At the end the Job is removed, except where it failed.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuning.errors import BadInput
-from tuning.terminal import BAD_INPUT, FAILED, INTERRUPTED, Parser
+from tuning.terminal import BAD_INPUT, FAILED, INTERRUPTED, OK, Parser
 
 _EVERY = 2.0  # seconds between two looks
 _PATIENCE = 300.0  # seconds in which the API server must answer again
+_ROOM = 300.0  # seconds in which what an earlier attempt left must be gone
 
 
 def main(argv: list[str]) -> int:
@@ -32,21 +34,20 @@ def main(argv: list[str]) -> int:
     own, rest = parser.parse_known_args(argv)
     given = node.arguments(rest)
     try:
-        failed = search(own.pods, given)
+        code, why = search(own.pods, given)
     except BadInput as error:
-        print(f"tuner_job.py: {error}", file=sys.stderr, flush=True)
-        return BAD_INPUT
+        code, why = BAD_INPUT, str(error)
     except KeyboardInterrupt:
         print("tuner_job.py: interrupted; the Job was removed, and goes on with the same run id", flush=True)
         return INTERRUPTED
-    if failed:
-        print(f"tuner_job.py: {failed}", file=sys.stderr, flush=True)
-        return FAILED
+    if why:
+        print(f"tuner_job.py: {why}", file=sys.stderr, flush=True)
+        return code
     return node.main(rest)  # which finds the step complete and tells of it
 
 
-def search(text: str, given: argparse.Namespace) -> str:
-    """Run the Job; returns why it failed, or "".
+def search(text: str, given: argparse.Namespace) -> tuple[int, str]:
+    """Run the Job; returns an exit code, and why the search failed, or "".
 
     Args:
         text: As `job.Pods.text` makes it.
@@ -56,13 +57,12 @@ def search(text: str, given: argparse.Namespace) -> str:
         BadInput: The cluster cannot be reached or refuses.
         KeyboardInterrupt: Ctrl-C or SIGTERM came; the Job is removed.
     """
+    import node
     from cluster import job, kube
     from cluster.onlooker import Onlooker
     from tuning.terminal import interruptible
 
-    pods, run_id = job.Pods.from_text(text), given.run_id or given.job
-    if not run_id:
-        raise BadInput("--run-id must be one word without /, not ''")
+    pods, run_id = job.Pods.from_text(text), node.run_id_of(given)
     words = job.words(given.root, given.ir, given.mlmd, run_id, given.param, given.patience)
     manifests = job.manifests(pods, words, run_id, _owner(os.environ))
     name = manifests[-1]["metadata"]["name"]
@@ -74,10 +74,14 @@ def search(text: str, given: argparse.Namespace) -> str:
         except KeyboardInterrupt:
             _remove(api, name)
             raise
+        unwanted = ["Job", "Service"]
         try:
-            return _follow(api, name, told)
+            code, why = _follow(api, name, told)
+            if why:
+                unwanted.remove("Job")  # with it, its pods' logs would go; the next attempt removes it
+            return code, why
         finally:
-            _remove(api, name)
+            _remove(api, name, unwanted)
 
 
 def _owner(environment: Mapping[str, str]) -> dict[str, Any] | None:
@@ -88,29 +92,60 @@ def _owner(environment: Mapping[str, str]) -> dict[str, Any] | None:
     return {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid}
 
 
-def _begin(api: Any, name: str, manifests: list[dict[str, Any]]) -> None:
-    """Make the Job, unless an earlier attempt of this step did."""
+def _begin(api: Any, name: str, manifests: Sequence[dict[str, Any]]) -> None:
+    """Make the Job, unless an earlier attempt of this step did; what an ended one left makes room first.
+
+    Raises:
+        BadInput: The cluster refuses, cannot be reached, or what was left does not go.
+    """
+    from cluster import kube
+
+    end, told = time.monotonic() + _ROOM, ""
+    try:
+        while True:
+            there = api.job(name)
+            if there is not None and not _ending(there):
+                print(f"Job {name} in {api.namespace} is there and goes on", flush=True)
+                return
+            left = _left(api, name, there) or _make(api, name, manifests)
+            if not left:
+                break
+            if time.monotonic() > end:
+                raise BadInput(f"{left}: still in {api.namespace} after {_ROOM:g} s, and in the way")
+            if left != told:
+                print(f"{left}: it must be gone first", flush=True)
+            told = left
+            time.sleep(_EVERY)
+    except kube.Away as error:
+        raise BadInput(str(error)) from None
+    count = manifests[-1]["spec"]["completions"]
+    print(f"Job {name} in {api.namespace}: pods 0 to {count - 1}, of which 0 is the chief", flush=True)
+
+
+def _left(api: Any, name: str, there: Mapping[str, Any] | None) -> str:
+    """What of an earlier attempt's Job is not gone yet, or ""."""
+    if there is not None:
+        if "deletionTimestamp" not in there["metadata"]:
+            api.delete("Job", name)
+        return f"Job {name} of an earlier attempt"
+    # The last of them must let go of the search.
+    pods = [one["metadata"]["name"] for one in api.pods(_label(name))]
+    return f"{', '.join(pods)} of an earlier attempt" if pods else ""
+
+
+def _make(api: Any, name: str, manifests: Sequence[dict[str, Any]]) -> str:
+    """Make the Service and the Job; returns which of them is still there from an earlier attempt, or ""."""
     from cluster import kube
 
     try:
-        there = api.job(name)
-        if there is not None and not _ending(there):
-            print(f"Job {name} in {api.namespace} is there and goes on", flush=True)
-            return
-        if there is not None:
-            print(f"Job {name} in {api.namespace} is an ended one; it makes room", flush=True)
-            api.delete("Job", name)
-        while api.job(name) is not None or api.pods(_label(name)):
-            time.sleep(_EVERY)  # until the last pod of the earlier one has let go of the search
-        try:
-            for one in manifests:
-                api.create(one)
-        except (BadInput, kube.Away):  # nothing of an earlier attempt is there any more
-            _remove(api, name, aloud=False)
-            raise
-    except kube.Away as error:
-        raise BadInput(str(error)) from None
-    print(f"Job {name} in {api.namespace}: a chief and its workers", flush=True)
+        api.delete("Service", name)  # it would go with the pod of the attempt that made it
+        for one in manifests:
+            if not api.create(one):
+                return f"{one['kind']} {name} of an earlier attempt"
+    except (BadInput, kube.Away):  # nothing of an earlier attempt is there any more
+        _remove(api, name, aloud=False)
+        raise
+    return ""
 
 
 def _ending(there: Mapping[str, Any]) -> bool:
@@ -118,8 +153,8 @@ def _ending(there: Mapping[str, Any]) -> bool:
     return "deletionTimestamp" in there["metadata"] or "Failed" in _conditions(there)
 
 
-def _follow(api: Any, name: str, told: Any) -> str:
-    """Look on until the Job has ended; returns why it failed, or ""."""
+def _follow(api: Any, name: str, told: Any) -> tuple[int, str]:
+    """Look on until the Job has ended; returns an exit code, and why the Job failed, or ""."""
     from cluster import kube
 
     answered = time.monotonic()
@@ -133,25 +168,33 @@ def _follow(api: Any, name: str, told: Any) -> str:
             continue
         answered = time.monotonic()
         if job is None:
-            return f"the Job {name} is gone; somebody removed it"
+            return FAILED, f"the Job {name} is gone; somebody removed it"
         told.pods(pods)
         told.progress()
         conditions = _conditions(job)
         if "Complete" in conditions or _holds(job["status"].get("completedIndexes", ""), 0):
-            return ""
+            return OK, ""
         if "Failed" in conditions:
-            found = conditions["Failed"]
-            said = (found.get("reason"), found.get("message"), told.last_words)
-            return f"the Job {name} failed: {'; '.join(filter(None, said))}"
+            return _failed(api, name, conditions["Failed"], told)
         told.suspended(bool(job["spec"].get("suspend")))
         time.sleep(_EVERY)
 
 
-def _remove(api: Any, name: str, *, aloud: bool = True) -> None:
+def _failed(api: Any, name: str, condition: Mapping[str, Any], told: Any) -> tuple[int, str]:
+    """The exit code of a step whose Job failed, and its sentence."""
+    code, words = told.cause
+    if code == BAD_INPUT and words:
+        return BAD_INPUT, words
+    print(f"what its pods printed: kubectl logs -n {api.namespace} -l {_label(name)} --prefix --tail=-1")
+    said = filter(None, (condition.get("reason"), condition.get("message"), words))
+    return BAD_INPUT if code == BAD_INPUT else FAILED, f"the Job {name} failed: {'; '.join(said)}"
+
+
+def _remove(api: Any, name: str, kinds: Sequence[str] = ("Job", "Service"), *, aloud: bool = True) -> None:
     """Remove the Job with its pods, and the Service; say what stays."""
     from cluster import kube
 
-    for kind in ("Job", "Service"):
+    for kind in kinds:
         try:
             api.delete(kind, name)
         except (BadInput, kube.Away) as error:

@@ -32,6 +32,8 @@ SECRETS = {"keras-cnns-mlmd": {"password": "two words"}}
 NAMESPACE, TOKEN = "people", "a-token"
 KINDS = {"jobs": "Job", "services": "Service", "pods": "Pod"}
 _PATH = re.compile(r"/(?:apis/(batch)|api)/v1/namespaces/([a-z]+)/(jobs|services|pods)(?:/([^/]+))?")
+_COLLECTED = 0.5  # seconds until what was deleted in the foreground is gone
+QUEUE = "kueue.x-k8s.io/queue-name"
 # A model of the client asks for a field that Kubernetes itself makes optional.
 _OPTIONAL = "V1PodFailurePolicyRule needs onPodConditions"
 Object = dict[str, Any]
@@ -71,6 +73,7 @@ class Kubernetes:
         rules: The rights of whoever has the token.
         secrets: By name.
         environment: Of every pod, for what an image has.
+        lingers: Seconds that a deleted Service is there yet, as with a finalizer.
     """
 
     folder: Path
@@ -80,6 +83,7 @@ class Kubernetes:
     rules: list[Object] = field(default_factory=granted)
     secrets: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: SECRETS)
     environment: Mapping[str, str] = field(default_factory=dict)
+    lingers: float = 0.0
     objects: dict[tuple[str, str], Object] = field(default_factory=dict)
     pods: dict[str, Pod] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -98,8 +102,17 @@ class Kubernetes:
             made = copy.deepcopy(manifest)
             made["metadata"] |= {"namespace": NAMESPACE, "uid": str(uuid.uuid4()), "creationTimestamp": now()}
             made["status"] = {}
+            if kind == "Job" and QUEUE in made["metadata"]["labels"]:
+                made["spec"]["suspend"] = True  # as Kueue's webhook does
             self.objects[kind, name] = made
             return 201, made
+
+    def admit(self) -> None:
+        """Let what waits in queues begin."""
+        with self.lock:
+            for (kind, _), one in self.objects.items():
+                if kind == "Job":
+                    one["spec"]["suspend"] = False
 
     def running(self, index: int) -> Pod | None:
         """The pod with an index that is at work."""
@@ -117,6 +130,9 @@ class Kubernetes:
             for (kind, name), one in list(self.objects.items()):
                 if kind == "Job":
                     self._control(name, one)
+                deleted = one["metadata"].get("deletionTimestamp")
+                if kind == "Service" and deleted and _age(deleted) >= max(self.lingers, _COLLECTED):
+                    del self.objects[kind, name]
 
     def _control(self, name: str, job: Object) -> None:
         ours = [
@@ -272,7 +288,9 @@ class Kubernetes:
             if (kind, name) not in self.objects:
                 return 404, {"message": f'{plural} "{name}" not found'}
             found = self.objects[kind, name]
-            if verb == "delete" and kind == "Job":
+            # In the foreground it stays until the garbage collector has seen to its own objects.
+            foreground = parse_qs(parts.query).get("propagationPolicy") == ["Foreground"]
+            if verb == "delete" and (kind == "Job" or foreground or self.lingers):
                 found["metadata"].setdefault("deletionTimestamp", now())
             elif verb == "delete":
                 del self.objects[kind, name]
@@ -285,6 +303,11 @@ def condition(kind: str, reason: str, message: str) -> Object:
 
 def now() -> str:
     return datetime.now(timezone.utc).isoformat()
+
+
+def _age(moment: str) -> float:
+    """Seconds since a moment."""
+    return (datetime.now(timezone.utc) - datetime.fromisoformat(moment)).total_seconds()
 
 
 @contextlib.contextmanager

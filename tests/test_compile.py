@@ -18,7 +18,7 @@ from deployed import PLAIN, ROOT, compiled, documents, refused
 from lines import Ran
 
 from cluster import bundle as bundles
-from cluster import lines, settings, spec, store
+from cluster import job, lines, settings, spec, store
 from pipeline.config import Config
 from pipeline.sources import Dataset
 from tuning.errors import BadInput
@@ -194,6 +194,39 @@ def test_everything_that_a_cluster_can_give_stands_where_kfp_reads_it() -> None:
         if "--ir-text" in words:  # compressed, and so the library's affair
             words[words.index("--ir-text") + 1] = "PACKED"
     golden("pipeline.yaml", yaml.safe_dump_all(found, sort_keys=True, width=1000))
+
+
+def searching(**tuner: Any) -> tuple[bundles.Bundle, settings.Cluster]:
+    """A line with a search, whose Tuner is a Job, and what a cluster gives it."""
+    line = small()
+    before = {"Gate": ["ImageExampleGen"], "Tuner": ["ImageExampleGen", "Gate"]}
+    more = [
+        {"pipelineNode": {"nodeInfo": {"id": name}, "upstreamNodes": each}} for name, each in before.items()
+    ]
+    ir = {"nodes": [*line.ir["nodes"], *more]}
+    every = {"node_selector": {"pool": "team"}, "tolerations": [{"key": "team", "operator": "Exists"}]}
+    given = {
+        **EVERYTHING, "tuner": "job", "every_node": {**EVERYTHING["every_node"], **every},
+        "nodes": {"Tuner": {**EVERYTHING["nodes"]["Trainer"], "gpu": 1, **tuner}},
+    }  # fmt: skip
+    config = dataclasses.replace(line.config, tune=8, tune_workers=4)
+    line = dataclasses.replace(line, ir=ir, config=config)
+    return line, settings.cluster(given, line.nodes)
+
+
+def test_the_step_of_a_job_gets_little_and_its_pods_what_the_tuner_does() -> None:
+    """The watcher neither runs out of time nor holds a GPU's machine while the Job waits in a queue."""
+    line, made = searching()
+    container = spec.pipeline(line, made)["deploymentSpec"]["executors"]["exec-tuner"]["container"]
+    pod = spec.platform(line, made)["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-tuner"]
+    documents = [container, pod, *job.by_hand(line, made)]
+    golden("tuner-job.yaml", yaml.safe_dump_all(documents, sort_keys=True, width=1000))
+
+
+def test_gpus_that_no_worker_would_use_are_refused() -> None:
+    line, made = searching(gpu=2)
+    with pytest.raises(BadInput, match=r'Tuner\] gpu must be 0 or 1 with tuner = "job", not 2: each pod has'):
+        spec.pipeline(line, made)
 
 
 def test_the_platform_is_one_of_kfps_proto() -> None:

@@ -383,7 +383,7 @@ def test_data_that_has_other_classes_now_is_refused(place: Path, tmp_path: Path)
 
 
 def test_help_answers_at_once() -> None:
-    for name in ("compile", "node", "run_local", "submit"):
+    for name in ("compile", "node", "run_local", "submit", "tuner_job", "tuner_pod"):
         began = time.monotonic()
         done = subprocess.run(
             [sys.executable, str(ROOT / "kubeflow" / f"{name}.py"), "--help"], capture_output=True, text=True,

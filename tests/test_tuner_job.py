@@ -24,19 +24,19 @@ from kube_server import Kubernetes
 from searching import family, result, state, until, words
 from test_search import epochs_on_disk, finished, under_way
 
+import tuner_job
+from cluster import job, kube
+from cluster.settings import Cluster, Node
+from tuning.errors import BadInput
+
 ROOT = Path(__file__).parent.parent
-sys.path.append(str(ROOT / "kubeflow"))  # its scripts find each other in this way
-
-from cluster import job  # noqa: E402
-from cluster.settings import Cluster, Node  # noqa: E402
-
 MOUNT = "/mnt/keras-cnns"
 SQLITE = 'tuner = "job"\nmlmd = "sqlite:mlmd.db"\n'
 RUN = """\
 data = "digits"
 model = "lenet5"
-epochs = 2
-tune = 3
+epochs = 8
+tune = 4
 tune_workers = 2
 tune_engine = "random"
 """
@@ -93,11 +93,15 @@ class Line:
     def argument(self, name: str) -> str:
         return self.container["args"][self.container["args"].index(name) + 1]
 
+    def place(self, volume: Path) -> None:
+        """Bring the line to a volume, as the first step does."""
+        file = volume / self.argument("--ir")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes((self.folder / "pipeline.ir.json").read_bytes())
+
     def begin(self, run_id: str) -> None:
         """Do the steps before the Tuner."""
-        place = self.volume / self.argument("--ir")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes((self.folder / "pipeline.ir.json").read_bytes())
+        self.place(self.volume)
         done = ran("-c", MANY, ",".join(BEFORE), *self.given(run_id))
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -114,12 +118,6 @@ class Line:
     def best(self) -> list[dict[str, Any]]:
         found = self.volume.glob("*/tfx/Tuner/best_hyperparameters/*/best_hyperparameters.txt")
         return [json.loads(one.read_text())["values"] for one in found]
-
-    @property
-    def search(self) -> Path:
-        """The search's folder."""
-        [found] = [one for one in (self.volume / "digits-lenet5" / "tuning").iterdir() if one.is_dir()]
-        return found
 
     def cluster(self, folder: Path) -> Kubernetes:
         with socket.socket() as one:
@@ -140,7 +138,8 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
     return Line(folder)
 
 
-PODS = job.Pods("digits-lenet5", 2, Cluster(), Node())
+PODS = job.Pods("digits-lenet5", 3, Cluster(), Node())
+NAME = job.name_of("digits-lenet5", "r")
 GIVEN = job.words(MOUNT, "digits-lenet5/ir/0.json", "mysql://mlmd@host:3306/mlmd", "r", ["epochs=2"], 60)
 
 
@@ -204,13 +203,13 @@ def test_a_job_is_a_chief_and_workers_that_find_it_by_name() -> None:
     assert pod["securityContext"]["runAsNonRoot"] is True
 
 
-def test_a_failed_step_ends_the_job_and_a_pod_that_made_room_counts_for_nothing() -> None:
+def test_a_step_that_failed_or_was_refused_ends_the_job_and_a_pod_that_made_room_counts_for_nothing() -> None:
     first, second = made()[1]["spec"]["podFailurePolicy"]["rules"]
     assert first == {
         "action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]
     }  # fmt: skip
     assert second["action"] == "FailJob"
-    assert second["onExitCodes"] == {"containerName": "tuner", "operator": "In", "values": [1]}
+    assert second["onExitCodes"] == {"containerName": "tuner", "operator": "In", "values": [1, 2]}
     assert made()[1]["spec"]["backoffLimit"] == 6
     assert "activeDeadlineSeconds" not in made()[1]["spec"]
 
@@ -296,10 +295,12 @@ def test_what_cannot_be_a_job_is_refused(
 
 
 @contextlib.contextmanager
-def step(config: Path, *more: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+def step(
+    config: Path, *more: str, pods: job.Pods = PODS, **variables: str
+) -> Iterator[subprocess.Popen[str]]:
     """The Tuner's step of the run "r" under way."""
     process = subprocess.Popen(
-        [sys.executable, "kubeflow/tuner_job.py", "--pods", PODS.text(), *GIVEN[:6],
+        [sys.executable, "kubeflow/tuner_job.py", "--pods", pods.text(), *GIVEN[:6],
          "--mlmd", "sqlite:mlmd.db", "--run-id", "", "--job", "r", *more],
         cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=environment(KUBECONFIG=str(config), **variables),
@@ -329,22 +330,36 @@ def gone(cluster: Kubernetes) -> bool:
     return not cluster.objects
 
 
-def test_a_job_that_fails_fails_the_step_with_the_last_words_and_is_removed(tmp_path: Path) -> None:
-    cluster = Kubernetes(
-        tmp_path, instead="[ $JOB_COMPLETION_INDEX = 0 ] || exec sleep 60; echo one; echo boom >&2; exit 1"
-    )
+def kinds(cluster: Kubernetes) -> set[str]:
+    return {kind for kind, _ in cluster.objects}
+
+
+FAILS = "trap 'echo bye; exit 143' TERM; [ $JOB_COMPLETION_INDEX = 0 ] || { sleep 60 & wait; }; "
+
+
+def test_a_job_that_fails_fails_the_step_with_the_chiefs_words_and_stays_for_its_logs(tmp_path: Path) -> None:
+    cluster = Kubernetes(tmp_path, instead=FAILS + "echo one; sleep 3; echo boom >&2; exit 1")
     with kube_server.serving(cluster) as config, step(config) as process:
         code, out, error = ended(process)
-        until(lambda: gone(cluster), 10)
-    name = job.name_of("digits-lenet5", "r")
+        assert kinds(cluster) == {"Job", "Pod"}
     assert code == 1
-    assert out.startswith(f"Job {name} in people: a chief and its workers\n")
+    assert out.startswith(f"Job {NAME} in people: pods 0 to 2, of which 0 is the chief\n")
     assert re.search(r"^worker 2 \(.*-2-.*\): running$", out, re.MULTILINE)
-    assert re.search(r"^chief \(.*-0-.*\): Error, exit code 1$", out, re.MULTILINE)
+    assert re.search(r"^chief \(.*-0-.*\): Error, exit code 1\n  one\n  boom$", out, re.MULTILINE)
+    where = f"-n people -l app.kubernetes.io/instance={NAME}"
+    assert out.endswith(f"\nwhat its pods printed: kubectl logs {where} --prefix --tail=-1\n")
     assert error == (
-        f"tuner_job.py: the Job {name} failed: PodFailurePolicy; Container tuner failed with exit code 1; "
+        f"tuner_job.py: the Job {NAME} failed: PodFailurePolicy; Container tuner failed with exit code 1; "
         "chief: boom\n"
     )
+
+
+def test_what_the_chief_refuses_is_the_steps_own_sentence_at_once(tmp_path: Path) -> None:
+    cluster = Kubernetes(tmp_path, instead=FAILS + "sleep 3; echo 'Tuner: --mlmd is wrong' >&2; exit 2")
+    with kube_server.serving(cluster) as config, step(config) as process:
+        code, _, error = ended(process)
+    assert (code, error) == (2, "tuner_job.py: chief: Tuner: --mlmd is wrong\n")
+    assert len(cluster.pods) == 3
 
 
 def test_killed_pods_are_started_again_until_there_were_too_many(tmp_path: Path) -> None:
@@ -374,10 +389,7 @@ def test_a_killed_step_takes_up_the_job_that_is_there_which_its_own_pod_owns(tmp
             until(lambda: cluster.running(2), 30)
             process.kill()
         before = {name: one.process.pid for name, one in cluster.pods.items()}
-        owners = [
-            cluster.objects[kind, job.name_of("digits-lenet5", "r")]["metadata"]["ownerReferences"]
-            for kind in ("Job", "Service")
-        ]
+        owners = [cluster.objects[kind, NAME]["metadata"]["ownerReferences"] for kind in ("Job", "Service")]
         assert owners == [[{"apiVersion": "v1", "kind": "Pod", "name": "a-pod", "uid": "12-34"}]] * 2
         with step(config, **pod) as process:
             until(lambda: "list pods" in cluster.asked[-1], 30)
@@ -396,7 +408,7 @@ def test_an_ended_job_makes_room_for_another(tmp_path: Path) -> None:
     with kube_server.serving(cluster) as config:
         for one in made():
             assert cluster.apply(one)[0] == 201
-        until(lambda: cluster.objects["Job", job.name_of("digits-lenet5", "r")]["status"].get("conditions"))
+        until(lambda: cluster.objects["Job", NAME]["status"].get("conditions"))
         failed = set(cluster.pods)
         cluster.instead = "exec sleep 60"
         with step(config) as process:
@@ -405,15 +417,84 @@ def test_an_ended_job_makes_room_for_another(tmp_path: Path) -> None:
             process.terminate()
             code, out, _ = ended(process)
     assert code == 130
-    assert "is an ended one; it makes room" in out
+    first, second = out.splitlines()[:2]
+    assert first == f"Job {NAME} of an earlier attempt: it must be gone first"
+    assert second == f"Job {NAME} in people: pods 0 to 2, of which 0 is the chief"
+
+
+def delete(cluster: Kubernetes, place: str) -> None:
+    """Delete an object by its place below the API's, as a person does."""
+    kind = place.split("/")[-2]
+    status, _ = cluster.answer(
+        "DELETE", f"/{place.replace(kind, f'namespaces/people/{kind}')}", f"Bearer {kube_server.TOKEN}", b""
+    )
+    assert status == 200
+
+
+def test_a_service_that_is_going_is_not_taken_for_the_jobs_own(tmp_path: Path) -> None:
+    cluster = Kubernetes(tmp_path, instead="exec sleep 60", lingers=4)
+    with kube_server.serving(cluster) as config:
+        assert cluster.apply(made()[0])[0] == 201
+        delete(cluster, f"api/v1/services/{NAME}")
+        with step(config) as process:
+            until(lambda: cluster.running(0) and cluster.running(2), 30)
+            assert "deletionTimestamp" not in cluster.objects["Service", NAME]["metadata"]
+            process.terminate()
+            code, out, _ = ended(process)
+    assert code == 130
+    assert out.startswith(f"Service {NAME} of an earlier attempt: it must be gone first\n")
+
+
+@pytest.mark.filterwarnings("ignore:HTTPResponse.getheaders:DeprecationWarning")  # of Kubernetes' client
+@pytest.mark.parametrize("left", [f"Service {NAME}", "old-0, old-1"])
+def test_what_does_not_go_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], left: str
+) -> None:
+    cluster = Kubernetes(tmp_path, instead="exec sleep 60", lingers=600)
+    labels = made()[1]["spec"]["template"]["metadata"]["labels"]
+    for one in ("old-0", "old-1") if left.startswith("old") else ():
+        metadata = {"name": one, "labels": labels, "creationTimestamp": kube_server.now()}
+        cluster.objects["Pod", one] = {"kind": "Pod", "metadata": metadata}
+    with kube_server.serving(cluster) as config:
+        assert cluster.apply(made()[0])[0] == 201
+        monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(config))
+        monkeypatch.setattr(tuner_job, "_EVERY", 0.1)
+        monkeypatch.setattr(tuner_job, "_ROOM", 0.5)
+        with pytest.raises(BadInput, match=r"still in people after 0\.5 s, and in the way$") as caught:
+            tuner_job._begin(kube.Api(), NAME, job.manifests(PODS, GIVEN, "r"))
+    assert str(caught.value).startswith(f"{left} of an earlier attempt: ")
+    assert capsys.readouterr().out == f"{left} of an earlier attempt: it must be gone first\n"
+    assert "Job" not in kinds(cluster)
+
+
+def test_a_job_that_waits_in_a_queue_is_told_of_once_and_waited_for(tmp_path: Path) -> None:
+    queued = dataclasses.replace(PODS, cluster=Cluster(queue="people"))
+    cluster = Kubernetes(tmp_path, instead="exec sleep 60")
+    with kube_server.serving(cluster) as config, step(config, pods=queued) as process:
+        until(lambda: cluster.asked.count("list pods") > 3, 30)
+        assert not cluster.pods
+        cluster.admit()
+        until(lambda: cluster.running(0) and cluster.running(2), 30)
+        cluster.asked.clear()
+        until(lambda: cluster.asked.count("list pods") > 1, 30)
+        process.terminate()
+        code, out, _ = ended(process)
+    assert code == 130
+    assert out.count("the Job is suspended: it waits for its turn in the queue\n") == 1
+    assert out.index("suspended") < out.index("): running")
+
+
+@pytest.mark.parametrize("run_id", ["a/b", "..", ""])
+def test_a_run_id_that_names_no_file_is_refused(tmp_path: Path, run_id: str) -> None:
+    with step(tmp_path / "none", "--run-id", run_id, "--job", "") as process:
+        code, out, error = ended(process)
+    assert (code, out) == (2, "")
+    assert error == f"tuner_job.py: --run-id must be one word without /, not {run_id!r}\n"
 
 
 def test_a_job_that_somebody_removes_fails_the_step(tmp_path: Path) -> None:
     with at_work(tmp_path) as (cluster, process):
-        cluster.answer(
-            "DELETE", f"/apis/batch/v1/namespaces/people/jobs/{job.name_of('digits-lenet5', 'r')}",
-            f"Bearer {kube_server.TOKEN}", b"",
-        )  # fmt: skip
+        delete(cluster, f"apis/batch/v1/jobs/{NAME}")
         code, _, error = ended(process)
     assert code == 1
     assert "is gone; somebody removed it" in error
@@ -485,11 +566,12 @@ def test_a_pod_outside_of_a_job_is_refused(index: str) -> None:
 
 
 @contextlib.contextmanager
-def pod(index: int, volume: Path) -> Iterator[subprocess.Popen[str]]:
+def pod(index: int, volume: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
     """A pod under way, whose search never begins."""
     there = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": "9"}
     process = subprocess.Popen(
-        [sys.executable, "kubeflow/tuner_pod.py", "--node", "Tuner", "--root", str(volume), *GIVEN[4:]],
+        [sys.executable, "kubeflow/tuner_pod.py", "--node", "Tuner", "--root", str(volume), *GIVEN[4:],
+         *more],
         cwd=ROOT, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         start_new_session=True, env=environment(JOB_COMPLETION_INDEX=str(index), **there),
     )  # fmt: skip
@@ -517,14 +599,41 @@ def test_a_worker_waits_and_ends_when_it_is_told_or_the_search_is_over(tmp_path:
         assert ended(other) == (0, "worker-2: the search is over\n", "")
 
 
-def test_a_chief_that_is_told_to_end_takes_its_step_with_it(tmp_path: Path) -> None:
-    with pod(0, tmp_path) as process:
-        until(lambda: any("node.py" in words(one) for one in family(process.pid)), 30)
+def test_a_worker_that_fails_is_not_taken_for_a_step_that_failed(tmp_path: Path) -> None:
+    notice = job.notice(str(tmp_path), "digits-lenet5/ir/0.json", "r")
+    notice.parent.mkdir(parents=True)
+    notice.write_text("{")
+    with pod(1, tmp_path) as process:
+        code, _, error = ended(process)
+    assert code == 3
+    assert "JSONDecodeError" in error
+    assert error.endswith("\nworker-1 failed\n")
+
+
+@contextlib.contextmanager
+def waiting_chief(line: Line, volume: Path) -> Iterator[tuple[subprocess.Popen[str], set[int]]]:
+    """A chief whose step waits for its store, and the processes below it."""
+    line.place(volume)
+    nowhere = ("--ir", line.argument("--ir"), "--mlmd", "grpc://127.0.0.1:9", "--patience", "500")
+    with pod(0, volume, *nowhere) as process:
+        assert process.stdout.readline() == "worker-0: waits for the chief at 127.0.0.1:9\n"
         below = family(process.pid)
-        process.terminate()
-        code, _, _ = ended(process)
-        assert code == 143
+        assert sorted(Path(words(one).split()[1]).name for one in below) == ["node.py", "tuner_pod.py"]
+        yield process, below
         assert not [one for one in below if words(one)]
+
+
+def test_a_chief_does_not_outlive_its_own_worker(line: Line, tmp_path: Path) -> None:
+    with waiting_chief(line, tmp_path) as (process, below):
+        [worker] = [one for one in below if "tuner_pod.py" in words(one)]
+        os.kill(worker, signal.SIGKILL)
+        assert ended(process)[0] == 137
+
+
+def test_a_chief_that_is_told_to_end_takes_its_processes_with_it(line: Line, tmp_path: Path) -> None:
+    with waiting_chief(line, tmp_path) as (process, _):
+        process.terminate()
+        assert ended(process)[0] == 143
 
 
 def test_a_chief_ends_as_its_step_does(tmp_path: Path) -> None:
@@ -543,49 +652,24 @@ def test_a_worker_without_a_chief_is_refused() -> None:
     assert "must say where the chief is, not 'a-host' and ''" in done.stderr
 
 
-# The pods: a search by a chief and two workers.
+# The pods: a search by a chief and two workers, one of them beside it.
 
 
-def test_the_step_ends_with_what_a_chief_and_two_workers_found(line: Line, tmp_path: Path) -> None:
+def test_the_step_ends_with_what_was_found_though_a_worker_and_the_chief_were_killed(
+    line: Line, tmp_path: Path
+) -> None:
     line.begin("one")
-    cluster = line.cluster(tmp_path)
-    with kube_server.serving(cluster) as config:
-        done = ran(
-            "kubeflow/tuner_job.py", "--pods", line.argument("--pods"), "--node", "Tuner", *line.given(""),
-            "--job", "one", "--summary", tmp_path / "summary.md", KUBECONFIG=str(config),
-        )  # fmt: skip
-        logs = cluster.logs()
-        until(lambda: gone(cluster), 30)
-    assert done.returncode == 0, done.stdout + done.stderr + logs
-    assert "Traceback" not in logs
-    [found] = line.results()
-    assert [one["status"] for one in found["trials"]] == ["completed"] * 3
-    assert {one["worker"] for one in found["trials"]} == {"worker-1", "worker-2"}
-    [best] = [one["values"] for one in found["trials"] if one["id"] == found["best"]]
-    assert [{key: one[key] for key in best} for one in line.best()] == [best]
-    assert "| state | complete |" in (tmp_path / "summary.md").read_text()
-    assert "Tuner complete" in done.stdout
-
-
-@pytest.mark.slow
-def test_a_killed_worker_and_a_killed_chief_lose_nothing(tmp_path: Path) -> None:
-    made = compiled(tmp_path, RUN.replace("epochs = 2", "epochs = 8").replace("tune = 3", "tune = 4"), SQLITE)
-    assert made.returncode == 0, made.stderr
-    line = Line(tmp_path)
-    line.begin(job.RUN_BY_HAND)
     tools = tmp_path / "tools"
     tools.mkdir()
     (tools / "nvidia-smi").write_text("#!/bin/sh\necho 'GPU 0: one (UUID: GPU-1)'\n")
     (tools / "nvidia-smi").chmod(0o755)
     cluster = line.cluster(tmp_path)
     cluster.environment = {**cluster.environment, "PATH": f"{tools}:{os.environ['PATH']}"}
-    name = line.manifests[-1]["metadata"]["name"]
-    with kube_server.serving(cluster):
-        for one in line.manifests:
-            assert cluster.apply(one)[0] == 201
-        until(lambda: (line.volume / "digits-lenet5" / "tuning").is_dir())
-        until(lambda: [one for one in (line.volume / "digits-lenet5" / "tuning").iterdir() if one.is_dir()])
-        folder = line.search
+    pods = job.Pods.from_text(line.argument("--pods"))
+    given = (*line.given(""), "--job", "one", "--summary", str(tmp_path / "summary.md"))
+    with kube_server.serving(cluster) as config, step(config, *given, pods=pods) as process:
+        notice = job.notice(str(line.volume), line.argument("--ir"), "one")
+        folder = Path(until(lambda: job.told(notice).get("folder")))
 
         def at_work() -> dict[str, str]:
             return state(folder).get("ongoing_trials", {})
@@ -602,18 +686,23 @@ def test_a_killed_worker_and_a_killed_chief_lose_nothing(tmp_path: Path) -> None
         until(lambda: finished(folder))
         before = until(lambda: finished(folder) if under_way(folder) else None)
         cluster.running(0).kill()
-        until(lambda: cluster.objects["Job", name]["status"].get("conditions"), 500)
+        out, error = process.communicate(timeout=500)
         logs = cluster.logs()
-        conditions = cluster.objects["Job", name]["status"]["conditions"]
-    assert conditions[0]["type"] == "Complete", logs
-    assert len(cluster.pods) == 5
+        until(lambda: gone(cluster), 30)
+    assert process.returncode == 0, out + error + logs
+    assert "Tuner complete" in out
+    assert len([one for one in out.splitlines() if one.endswith("Error, exit code 137")]) == 2
+    assert "| state | complete |" in (tmp_path / "summary.md").read_text()
     assert "Traceback" not in logs
     after = finished(folder)
     assert {one: after[one] for one in before} == before
     [found] = line.results()
     assert [one["status"] for one in found["trials"]] == ["completed"] * 4
+    assert {one["worker"] for one in found["trials"]} == {"worker-0", "worker-1"}
     for one in found["trials"]:
         assert [row["epoch"] for row in one["history"]] == list(range(1, 9))
+    [best] = [one["values"] for one in found["trials"] if one["id"] == found["best"]]
+    assert [{key: one[key] for key in best} for one in line.best()] == [best]
     assert state(folder)["facts"][lost]["resumed_after"] > 0
     assert result(folder)["outcome"] == "finished"
 

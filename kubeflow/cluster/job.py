@@ -1,7 +1,8 @@
 """The Tuner as a Job of Kubernetes: a chief and workers, which find each other by a Service's name.
 
-The Job's pods all run `tuner_pod.py`; the one with the index 0 is the chief. A pod that is killed is started
-again and goes on; a chief that says that the step failed (exit code 1) ends the Job.
+The Job's pods all run `tuner_pod.py`; the one with the index 0 is the chief, with a worker beside it, since
+all pods of a Job get the same. A pod that is killed is started again and goes on; one whose exit code is one
+of FINAL ends the Job.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from cluster.bundle import Bundle, digest
 from cluster.settings import Cluster, Node
 from cluster.store import PASSWORD
 from tuning.errors import BadInput
+from tuning.terminal import BAD_INPUT, FAILED
 
 NODE = "Tuner"
+FINAL = (FAILED, BAD_INPUT)  # exit codes of a pod that end the Job
 CONTAINER = "tuner"
 ENTRY = ["python", "/app/kubeflow/tuner_pod.py"]
 RUN_BY_HAND = "by-hand"  # the run id in the file for `kubectl apply`
@@ -26,7 +29,9 @@ PORT = 8000
 RUN_ANNOTATION = "keras-cnns/run-id"
 INSTANCE = "app.kubernetes.io/instance"
 _USER = 1000  # of the image
-_KEPT = 24 * 3600  # seconds that an ended Job stays, with its pods' logs
+# Seconds that an ended Job stays, with its pods' logs: one that failed, or was applied by hand.
+_KEPT = 24 * 3600
+_PLAIN = "Gate"  # a step that nobody gives a machine with GPUs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Pods:
 
     Attributes:
         line: The line's name.
-        workers: Pods beside the chief.
+        workers: Pods, in each of which one worker trains.
         cluster: Where they run.
         node: What each of them gets.
     """
@@ -47,8 +52,17 @@ class Pods:
 
     @classmethod
     def of(cls, bundle: Bundle, cluster: Cluster) -> Pods:
-        """Those of a compiled line."""
-        config = bundle.config
+        """Those of a compiled line.
+
+        Raises:
+            BadInput: A pod would hold GPUs that no worker uses.
+        """
+        config, gpu = bundle.config, cluster.nodes[NODE].gpu
+        if gpu > 1:
+            raise BadInput(
+                f'[kubeflow.nodes.{NODE}] gpu must be 0 or 1 with tuner = "job", not {gpu}: each pod has one '
+                "worker, which trains on one GPU; raise tune_workers"
+            )
         plain = dataclasses.replace(cluster, nodes={})
         return cls(str(config.name), config.tune_workers, plain, cluster.nodes[NODE])
 
@@ -76,9 +90,16 @@ def is_job(name: str, cluster: Cluster) -> bool:
     return name == NODE and cluster.tuner == "job"
 
 
-def watcher(node: Node) -> Node:
-    """What the step's own pod gets, which makes the Job and looks on."""
-    return dataclasses.replace(node, cpu="1", memory="2Gi", gpu=0, shm="")
+def watcher(cluster: Cluster) -> Node:
+    """What the step's own pod gets, which makes the Job and looks on: little, and a machine as any step's.
+
+    It has no time-out: it waits in the queue with the Job, whose own one begins to run after that.
+    """
+    plain, node = cluster.nodes[_PLAIN], cluster.nodes[NODE]
+    return Node(
+        cpu="1", memory="2Gi", node_selector=plain.node_selector, tolerations=plain.tolerations,
+        retries=node.retries, backoff=node.backoff,
+    )  # fmt: skip
 
 
 def name_of(line: str, run_id: str) -> str:
@@ -169,16 +190,16 @@ def manifests(
 
 
 def _job(pods: Pods, words: Sequence[str], name: str, labels: Mapping[str, str]) -> dict[str, Any]:
-    count = 1 + pods.workers
+    count = pods.workers
     spec: dict[str, Any] = {
         "completionMode": "Indexed", "completions": count, "parallelism": count,
         "backoffLimit": pods.node.retries * count,
         "podFailurePolicy": {"rules": [
             # A pod that had to make room counts for nothing.
             {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-            # The step itself failed: KFP repeats it, or tells of it, as it does with every other step.
+            # The step itself failed or was refused: KFP repeats it, or tells of it, as with every other step.
             {"action": "FailJob", "onExitCodes": {
-                "containerName": CONTAINER, "operator": "In", "values": [1],
+                "containerName": CONTAINER, "operator": "In", "values": list(FINAL),
             }},
         ]},
         "ttlSecondsAfterFinished": _KEPT,
@@ -248,5 +269,5 @@ def _container(cluster: Cluster, node: Node, words: Sequence[str], name: str) ->
             "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "terminationMessagePolicy": "FallbackToLogsOnError",  # tuner_job.py tells of a pod's last words
+        "terminationMessagePolicy": "FallbackToLogsOnError",  # tuner_job.py tells a failed pod's last words
     }  # fmt: skip

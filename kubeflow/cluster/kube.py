@@ -13,7 +13,8 @@ _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _SECONDS = (5, 30)  # to connect, and for an answer
 _GONE, _THERE = 404, 409
 _REFUSED = {401: "does not know who asks", 403: "forbids it"}
-_FOREGROUND = "Foreground"  # a Job is gone when its pods are
+# A Job is gone when its pods are; a Service, at once, and its name is free for another.
+_PROPAGATION = {"Job": "Foreground", "Service": "Background"}
 
 
 class Away(Exception):
@@ -50,11 +51,11 @@ class Api:
         self._batch, self._core = client.BatchV1Api(both), client.CoreV1Api(both)
         self._host = settings.host
 
-    def create(self, manifest: dict[str, Any]) -> None:
-        """Make a Job or a Service, unless it is there."""
+    def create(self, manifest: dict[str, Any]) -> bool:
+        """Make a Job or a Service; returns False where one of its name is there, though it may be going."""
         kind = manifest["kind"]
         calls = {"Job": self._batch.create_namespaced_job, "Service": self._core.create_namespaced_service}
-        self._ask(f"create a {kind}", _THERE, calls[kind], self.namespace, manifest)
+        return self._ask(f"create a {kind}", _THERE, calls[kind], self.namespace, manifest) is not None
 
     def job(self, name: str) -> dict[str, Any] | None:
         """A Job, if it is there."""
@@ -70,8 +71,9 @@ class Api:
         """Remove a Job with its pods, or a Service; one that is not there is passed over."""
         calls = {"Job": self._batch.delete_namespaced_job, "Service": self._core.delete_namespaced_service}
         self._ask(
-            f"delete a {kind}", _GONE, calls[kind], name, self.namespace, propagation_policy=_FOREGROUND
-        )
+            f"delete a {kind}", _GONE, calls[kind], name, self.namespace,
+            propagation_policy=_PROPAGATION[kind],
+        )  # fmt: skip
 
     def _ask(
         self, what: str, passed_over: int, call: Callable[..., Any], *given: Any, **options: Any

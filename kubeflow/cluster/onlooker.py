@@ -21,7 +21,8 @@ class Onlooker:
         notice: Where the chief says where the search lies; see `job.notice`.
 
     Attributes:
-        last_words: Of the pod that failed last, with its title; "" while none did.
+        cause: Exit code and last words, with its title, of the pod that ended the Job, or else of the one
+            with words that failed last; (0, "") while none did.
     """
 
     def __init__(self, notice: Path) -> None:
@@ -29,7 +30,7 @@ class Onlooker:
         self._states: dict[str, str] = {}
         self._said, self._next = "", 0.0
         self._suspended = False
-        self.last_words = ""
+        self.cause = (0, "")
 
     def suspended(self, now: bool) -> None:
         """Whether the Job's pods may not begin yet."""
@@ -45,9 +46,11 @@ class Onlooker:
                 continue
             self._states[name] = state
             print(f"{_title(one)} ({name}): {state}", flush=True)
-            words = _last_words(one)
-            if words:
-                self.last_words = f"{_title(one)}: {words}"
+            code, lines = _failure(one)
+            for line in lines:  # with the pod they may be gone
+                print(f"  {line}", flush=True)
+            if (lines or code in job.FINAL) and self.cause[0] not in job.FINAL:
+                self.cause = code, f"{_title(one)}: {lines[-1]}" if lines else ""
 
     def progress(self) -> None:
         """How far the search is, now and then."""
@@ -94,11 +97,10 @@ def _state(pod: Mapping[str, Any]) -> str:
     return str(status.get("phase", "Pending")).lower()
 
 
-def _last_words(pod: Mapping[str, Any]) -> str:
-    """The last line that a failed container printed, which Kubernetes keeps."""
+def _failure(pod: Mapping[str, Any]) -> tuple[int, list[str]]:
+    """A failed container's exit code, and the last lines that it printed, of which Kubernetes keeps 2 kB."""
     for one in pod.get("status", {}).get("containerStatuses") or ():
         ended = one.get("state", {}).get("terminated") or {}
-        lines = str(ended.get("message") or "").strip().splitlines()
-        if ended.get("exitCode") and lines:
-            return lines[-1]
-    return ""
+        if ended.get("exitCode"):
+            return ended["exitCode"], str(ended.get("message") or "").strip().splitlines()
+    return 0, []

@@ -71,7 +71,7 @@ class Cluster:
         image_pull_policy: Always, Never or IfNotPresent; "" for Kubernetes' own choice.
         image_pull_secret: A Secret; "" for none.
         queue: Kueue's local queue; "" for none.
-        tuner: "pod", whose search has its workers beside it, or "job": a chief and tune_workers pods more.
+        tuner: "pod", whose search has its workers beside it, or "job": tune_workers pods.
         nodes: By TFX's name of the node.
     """
 

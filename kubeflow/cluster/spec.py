@@ -174,8 +174,7 @@ def _container(name: str, bundle: Bundle, cluster: Cluster, text: str) -> dict[s
 
 def _own(name: str, cluster: Cluster) -> Node:
     """What the step's own pod gets: little where a Job's pods do its work."""
-    node = cluster.nodes[name]
-    return job.watcher(node) if job.is_job(name, cluster) else node
+    return job.watcher(cluster) if job.is_job(name, cluster) else cluster.nodes[name]
 
 
 def _arguments(name: str, bundle: Bundle, text: str) -> list[str]:
