@@ -64,6 +64,7 @@ class Trials:
             made = optimize.optimizer(dataclasses.replace(recipe, weight_decay=decay), 1)
             made.build(self.model.trainable_variables)
             self.optimizers[name] = made
+        tf.get_logger().setLevel("ERROR")  # a graph for each optimizer and batch size is what is wanted
         self.scores = tf.function(lambda images: self.model(images, training=False))
         self.train = tf.function(self._train)
         self.start(0)

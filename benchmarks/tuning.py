@@ -102,7 +102,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     budget = given.trainings * EPOCHS
     found: dict[str, list[Search]] = {engine: [] for engine in ENGINES}
     python = given.optuna or _environment()
-    from benchmarks._trials import Trials
+    from tuning import lean
+
+    with lean.imports():
+        from benchmarks._trials import Trials
 
     if given.cache is not None:
         given.cache.mkdir(parents=True, exist_ok=True)
