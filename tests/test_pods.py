@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from deployed import PLAIN, compiled
 from kube_play import Podman, has_image, podman, until, why_not
 from manifest_schema import load
 
@@ -198,6 +199,37 @@ def test_the_steps_own_command_runs(step, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "usage: " in done.stdout
     assert step.inspect(STEP_BOX)["Config"]["Cmd"] == ["--help"]
+
+
+def first_step(folder: Path, address: str) -> list[str]:
+    """The arguments of the first step of a line on digits, as KFP's launcher fills them in."""
+    from cluster.local import compiled as compiling
+    from cluster.local import exchange, parameters, placeholders
+    from cluster.local.paths import RUN, Paths
+    from cluster.local.plan import plan
+
+    cluster = f'[kubeflow]\nmlmd = "mysql://mlmd@{address}:3306/mlmd"\n'
+    made = compiled(folder, PLAIN + cluster)
+    assert made.code == 0, made.err
+    pipeline = compiling.read(folder / "pipeline.yaml")
+    values = parameters.of_pipeline(pipeline.spec, ["run_id=by-hand"])
+    node = plan(pipeline, values).nodes["image-example-gen"]
+    given = exchange.executor_input(node, "digits-lenet5", "by-hand", values, {})
+    texts = placeholders.table(Paths(((RUN, Path("/tmp/kfp")),)).here(given))
+    return [placeholders.fill(one, texts) for one in node.executor.container.args]
+
+
+def test_a_step_of_the_line_runs_by_hand_as_the_readme_says(store, step, tmp_path):
+    command = load(STEP)[0]["spec"]["containers"][0]["command"]
+    done = play_step(step, tmp_path, *command, *first_step(tmp_path / "line", store.address(STORE_POD)))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1,437 train · 360 test" in done.stdout
+    volume = Path(json.loads(step.run("volume", "inspect", "keras-cnns").stdout)[0]["Mountpoint"])
+    shards = list(volume.glob("digits-lenet5/tfx/ImageExampleGen/examples/*/Split-train/*"))
+    assert shards
+    assert {one.stat().st_uid for one in shards} == {1000}
+    [uri] = [one for one in mlmd(store).stdout.split() if "/ImageExampleGen/" in one]
+    assert shards[0].is_relative_to(volume / Path(uri).relative_to("/mnt/keras-cnns"))
 
 
 def test_data_is_copied_to_the_volume(step):
