@@ -525,8 +525,19 @@ def containers_of(run: str) -> str:
     return subprocess.run(listed, capture_output=True, text=True, check=True).stdout
 
 
+def docker_of_podman(folder: Path) -> dict[str, str]:
+    """The environment of a machine whose `docker` is podman, as Debian's podman-docker makes it."""
+    (folder / "bin").mkdir()
+    command, conf = folder / "bin" / "docker", folder / "containers.conf"
+    command.write_text('#!/bin/sh\nexec podman --runtime runc --cgroup-manager cgroupfs "$@"\n')
+    command.chmod(0o755)
+    conf.write_text('[containers]\ndefault_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]\n')
+    return {"PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}", "CONTAINERS_CONF": str(conf)}
+
+
 @pytest.mark.containers
-def test_containers_exchange_outputs_as_non_root(image: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["podman", "docker"])
+def test_containers_exchange_outputs_as_non_root(image: str, tmp_path: Path, engine: str) -> None:
     number = {"parameters": {"n": {"parameterType": "NUMBER_INTEGER"}}}
     model = {"artifacts": {"model": {"artifactType": {"schemaTitle": "system.Model"}}}}
     gives = 'id -u; mkdir "$0"; echo 42 > "$0/weights"; printf 5 > "$1"; '
@@ -567,7 +578,9 @@ def test_containers_exchange_outputs_as_non_root(image: str, tmp_path: Path) -> 
             }},
         },
     })  # fmt: skip
-    ran = run_local(tmp_path, file, "--runner", "podman", "--run-id", "c1", STORE_PASSWORD="hunter2")
+    around = docker_of_podman(tmp_path) if engine == "docker" else {}
+    arguments = ["--runner", engine, "--run-id", "c1"]
+    ran = run_local(tmp_path, file, *arguments, STORE_PASSWORD="hunter2", **around)
     assert ran.code == 0, ran.out + ran.err
     assert log(tmp_path, "c1", "gives") == ["1000", "/kfp/run:", "gives", "", "/mnt:", "photos"]
     assert log(tmp_path, "c1", "takes") == ["42", "5", "x", "read-only", "32", "7"]

@@ -17,9 +17,16 @@ from stores import free_port
 from test_search import SMALL, epochs_on_disk, finished, trial_processes, under_way
 
 
+def visible(pid: int) -> str:
+    """The GPUs that a process was given."""
+    told = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return next(one for one in told if one.startswith("CUDA_VISIBLE_DEVICES=")).partition("=")[2]
+
+
 def test_two_workers_share_a_search_and_a_dead_ones_trial_is_finished(tmp_path: Path) -> None:
     folder = tmp_path / "s"
-    search = begun(tmp_path, *SMALL, "--workers", 2, "--engine", "random", "--epochs", 8, "--trials", 4)
+    command = (*SMALL, "--workers", 2, "--engine", "random", "--epochs", 8, "--trials", 4)
+    search = begun(tmp_path, *command, CUDA_VISIBLE_DEVICES="7,8")  # as if there were two GPUs
 
     def at_work() -> dict[str, str]:
         return state(folder).get("ongoing_trials", {})
@@ -29,6 +36,10 @@ def test_two_workers_share_a_search_and_a_dead_ones_trial_is_finished(tmp_path: 
         until(lambda: set(epochs_on_disk(folder)) >= set(at_work().values()) and len(at_work()) == 2)
         workers = [one for one in family(search.pid) if "tuning.worker" in words(one)]
         assert len(workers) == 2
+        assert sorted(words(one).rpartition("--gpus ")[2] for one in workers) == ["7", "8"]
+        for one in workers:
+            gpu = words(one).rpartition("--gpus ")[2]
+            assert {visible(child) for child in trial_processes(one)} == {gpu}
         victim = min(workers)  # started first
         children = trial_processes(victim)
         lost = at_work()
