@@ -16,10 +16,8 @@ from tuning.terminal import Parser
 
 TARGETS = ("kfp", "vertex")
 _SUFFIXES = (".yaml", ".yml")  # by which KFP's server knows a pipeline, and so submit.py
-_BY_HAND = """\
-# The search of the run "by-hand" as a Job: kubectl apply -n NAMESPACE -f THIS-FILE
-# The steps before the Tuner must be done, with node.py --run-id by-hand.
-"""
+_BY_HAND = "# The search of a run as a Job: kubectl apply -n NAMESPACE -f THIS-FILE\n"
+_BEFORE = "# The steps before the Tuner must be done, with node.py --run-id {}.\n"
 
 
 def main(argv: list[str]) -> int:
@@ -121,7 +119,8 @@ def _write_kfp(bundle: Any, cluster: Any, output: Path) -> list[str]:
         f"{beside}: TFX's IR, which the first step brings to the volume",
     ]
     if cluster.tuner == "job":
-        files[tuner] = _BY_HAND + _yaml(job.by_hand(bundle, cluster))
+        before = _BEFORE.format(job.run_by_hand(bundle))
+        files[tuner] = _BY_HAND + before + _yaml(job.by_hand(bundle, cluster))
         said.append(f"{tuner}: the search's Job, as the Tuner's step makes it, for kubectl apply")
     outdated = [tuner] if tuner not in files and _is_job(tuner) else []
     said += [f"{file}: removed, since this line has no such Job" for file in outdated]
@@ -159,13 +158,18 @@ def replace_all(files: dict[Path, str], outdated: Iterable[Path] = ()) -> None:
             parts[file].write_text(text, encoding="utf-8")
         for file, part in parts.items():
             part.replace(file)
-        for file in outdated:
-            file.unlink()
     except OSError as error:
         raise BadInput(f"--output: {file} cannot be written: {error.strerror}") from None
     finally:
         for part in parts.values():
             part.unlink(missing_ok=True)
+    for file in outdated:
+        try:
+            file.unlink()
+        except OSError as error:
+            raise BadInput(
+                f"--output: {file} is of an earlier line and cannot be removed: {error.strerror}"
+            ) from None
 
 
 def _yaml(documents: list[dict[str, Any]]) -> str:

@@ -131,8 +131,6 @@ def _work(given: argparse.Namespace, bundle: Any, run_id: str, store: Any) -> in
     connection = stores.opened(store)
     with tempfile.TemporaryDirectory(prefix="keras-cnns-", ignore_cleanup_errors=True) as made:
         ran = line.Line(bundle, run_id, connection, Path(made))
-        if given.node == "ImageExampleGen":
-            ran.check_data()
         return _run(given, bundle, run_id, ran)
 
 
@@ -142,13 +140,18 @@ def _run(given: argparse.Namespace, bundle: Any, run_id: str, ran: Any) -> int:
 
     began = time.time()
     ear = told.Ear()
-    failed = ""
+    failed, begun = "", False
     try:
+        if given.node == "ImageExampleGen":
+            ran.check_data()
+        begun = True
         ran.restore(given.node)
         ear.aloud(True)
         print(f"{given.node} of run {run_id}", flush=True)
         ran.run(given.node)
     except Exception as error:
+        if isinstance(error, BadInput) and not begun:
+            raise
         failed = str(error).strip() or type(error).__name__
         if not isinstance(error, (BadInput, line.Stopped)):
             traceback.print_exc()

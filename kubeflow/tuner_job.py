@@ -58,11 +58,12 @@ def search(text: str, given: argparse.Namespace) -> tuple[int, str]:
         KeyboardInterrupt: Ctrl-C or SIGTERM came; the Job is removed.
     """
     import node
-    from cluster import job, kube
+    from cluster import job, kube, store
     from cluster.onlooker import Onlooker
     from tuning.terminal import interruptible
 
     pods, run_id = job.Pods.from_text(text), node.run_id_of(given)
+    store.parse(given.mlmd, given.root)  # or a password would stand in the Job
     words = job.words(given.root, given.ir, given.mlmd, run_id, given.param, given.patience)
     manifests = job.manifests(pods, words, run_id, _owner(os.environ))
     name = manifests[-1]["metadata"]["name"]
@@ -110,11 +111,11 @@ def _begin(api: Any, name: str, manifests: Sequence[dict[str, Any]]) -> None:
             left = _left(api, name, there) or _make(api, name, manifests)
             if not left:
                 break
-            if time.monotonic() > end:
-                raise BadInput(f"{left}: still in {api.namespace} after {_ROOM:g} s, and in the way")
             if left != told:
                 print(f"{left}: it must be gone first", flush=True)
             told = left
+            if time.monotonic() > end:
+                raise BadInput(f"{left}: still in {api.namespace} after {_ROOM:g} s, and in the way")
             time.sleep(_EVERY)
     except kube.Away as error:
         raise BadInput(str(error)) from None

@@ -2,9 +2,9 @@
 
 Kubernetes sets JOB_COMPLETION_INDEX. 0 is the chief: it runs `node.py --node Tuner`, which serves the search
 to the others, and beside it a worker, which uses what the pod has. A worker waits for the search, runs its
-trials, and ends when the chief's step is done; while the chief is away it waits for it. Exit codes: 0, those
-of node.py for the chief, 2 for a wrong call, 3 for a worker that failed, and 143 for a pod that was told to
-end.
+trials, and ends when the chief's step is done; while the chief is away it waits for it. The chief's pod ends
+with the worker in it, to be started again. Exit codes: 0, those of node.py for the chief, 2 for a wrong call,
+3 for a worker that failed, and 143 for a pod that was told to end.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ WORKER_FAILED, TERMINATED = 3, 143
 _NODE = Path(__file__).with_name("node.py")
 _EVERY = 1.0  # seconds between two looks at the notice, or at a process
 _AWAY = 60.0  # seconds between two words about a chief that is not there
+_NO_LIMIT = 2**60  # what the first version of cgroups says for none is above
+_GRACE = 20.0  # seconds in which a process that is told to end has ended; Kubernetes gives a pod 30
+_OWN = 3 * 2**30  # bytes of a pod that are not for its trial: the chief, its worker, and what they hold
 
 
 def main(argv: list[str]) -> int:
@@ -76,13 +79,24 @@ def chief(argv: list[str], file: Path) -> int:
                 return _shell(code)
         return _shell(beside.returncode)
     finally:
-        for one in (step, beside):
-            one.terminate()
-            one.wait()
+        _stop(step, beside)
 
 
 def _started(program: Path, argv: list[str], more: dict[str, str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, str(program), *argv], env={**os.environ, **more})
+
+
+def _stop(*processes: subprocess.Popen[bytes]) -> None:
+    """End both, also one that does not hear of it, and though this process is told to end once more."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for one in processes:
+        one.terminate()
+    for one in processes:
+        try:
+            one.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            one.kill()
+            one.wait()
 
 
 def _shell(code: int) -> int:
@@ -137,7 +151,24 @@ def _serve(folder: Path) -> None:
         lean.tensorflow()
         with lean.imports():
             from tuning import worker as serving
-        serving.serve(folder, None, found[0] if found else None)
+        serving.serve(folder, memory(), found[0] if found else None)
+
+
+def memory(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Bytes that a trial may hold, so that one that is too large fails alone; the pod would go with it.
+
+    Args:
+        folder: Of the container's own cgroup.
+
+    Returns:
+        Half of the pod's limit, or all but 3 GiB where that is more; None where the pod has no limit.
+    """
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):
+            limit = int((folder / name).read_text(encoding="ascii"))
+            if limit < _NO_LIMIT:
+                return max(limit // 2, limit - _OWN)
+    return None
 
 
 def _listens(host: str, port: int) -> bool:

@@ -410,8 +410,10 @@ def _told(job: dict[str, Any]) -> dict[str, Any]:
         ("[kubeflow.nodes.Trainer]\nnode_selector = {a = '-'}", [], "the value of a must be at most 63"),
         (f"[kubeflow.nodes.Trainer]\nnode_selector = {{a = '{'b' * 64}'}}", [], "at most 63 letters"),
         ("[kubeflow]\npvc = 'a..b'", [], "pvc must be a name of Kubernetes"),
-        ("[kubeflow]\nroot = '/app'", [], "root /app would hide /app, which each pod needs"),
-        ("[kubeflow]\nroot = '//app/'", [], "root /app would hide /app, which each pod needs"),
+        ("[kubeflow]\nroot = '/app'", [], "root /app lies in /app, which is the image's"),
+        ("[kubeflow]\nroot = '//app/'", [], "root /app lies in /app, which is the image's"),
+        ("[kubeflow]\nroot = '/app/kubeflow'", [], "root /app/kubeflow lies in /app, which is the image's"),
+        ("[kubeflow]\nroot = '/usr/lib'", [], "root /usr/lib lies in /usr, which is the image's"),
         ("[kubeflow]\nroot = '/opt'", [], "root /opt would hide /opt/keras-cnns"),
         ("[kubeflow]\nroot = '/tmp'", [], "give a folder of its own, such as /mnt/keras-cnns"),
         ("[kubeflow]\nroot = '/'", [], "root must be a folder below /, not '/'"),
@@ -529,6 +531,9 @@ def test_the_address_of_a_store(monkeypatch: pytest.MonkeyPatch, text: str, foun
         ("mysql://me:x@hush?hush@host/db", "mysql://me@…"),
         ("mysql://:hush@host/db", "mysql://@host/db"),
         ("me:hush@host/db", "me@host/db"),
+        ("mysql://me:hush/db", "mysql://me…"),
+        ("mysql://me:hush#hush/db", "mysql://me…"),
+        ("grpc://host:80hush", "grpc://host…"),
     ],
 )
 def test_a_password_in_an_address_is_not_repeated(text: str, shown: str) -> None:

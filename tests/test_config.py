@@ -73,6 +73,7 @@ def test_what_lies_beside_the_run_is_all_of_its_options(home: Path, main_job: Ra
     assert file.read_text(encoding="utf-8") == before
 
 
+@pytest.mark.slow
 def test_the_file_alone_makes_the_same_model_somewhere_else(
     home: Path, main_job: Ran, tmp_path: Path
 ) -> None:

@@ -71,6 +71,7 @@ def test_its_model_answers_for_files_and_folders(stripes: tuple[Path, Path, dict
     assert all(abs(sum(one["probability"] for one in row["classes"]) - 1) < 1e-4 for row in ran.json)
 
 
+@pytest.mark.slow
 def test_a_changed_image_is_not_served_from_the_cache(stripes: tuple[Path, Path, dict]) -> None:
     home, data, _ = stripes
     shutil.copy(data / "plain" / "01.png", data / "plain" / "03.png")

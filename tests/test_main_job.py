@@ -137,6 +137,7 @@ def test_a_worse_model_than_the_last_blessed_one_is_not_pushed(home: Path, main_
     assert versions(home) == before
 
 
+@pytest.mark.slow
 def test_a_model_from_the_cache_is_compared_with_what_was_blessed_meanwhile(
     home: Path, main_job: Ran
 ) -> None:

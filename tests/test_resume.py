@@ -31,7 +31,7 @@ def result(folder: Path) -> tuple[dict, list[np.ndarray]]:
     return json.loads((folder / "told.json").read_text()), weights
 
 
-@pytest.mark.parametrize("recipe", ["modern", "paper"])
+@pytest.mark.parametrize("recipe", [pytest.param("modern", marks=pytest.mark.slow), "paper"])
 def test_a_killed_training_ends_as_an_unbroken_one(recipe: str, tmp_path: Path) -> None:
     """SIGKILL in the middle of the third epoch; then the same command again."""
     whole = start(recipe, tmp_path / "whole")

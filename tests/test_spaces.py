@@ -293,8 +293,10 @@ def test_whatever_is_drawn_of_a_family_can_be_built(family: str) -> None:
 def test_a_space_of_ones_own_says_itself_what_it_is_of() -> None:
     space = spaces.space("resnet", mirror=False)
     assert check(Asked(family="resnet", space=space)) == space
+    assert Asked(space=space).family == "resnet"
+    assert Asked(space=spaces.space("cifar_resnet20")).family == "cifar_resnet20"
     with pytest.raises(BadInput, match="family='lenet': the space is of 'resnet'"):
-        check(Asked(space=space))
+        check(Asked(family="lenet", space=space))
     odd = {**space.dimensions, "learning_rte": Range(1e-3, 1e-1, 1e-2, of="recipe")}
     with pytest.raises(BadInput, match=r"recipe='learning_rte' is not known.*learning_rate"):
         check(Asked(family="resnet", space=dataclasses.replace(space, dimensions=odd)))
@@ -305,3 +307,5 @@ def test_losses_can_be_compared_where_all_networks_have_the_same() -> None:
     assert spaces.losses(spaces.space("lenet5")) == {"map"}
     one = check(Asked(family="lenet5_modern", objective="val_loss", fix={"label_smoothing": 0}))
     assert spaces.losses(one) == {"crossentropy"}
+    own = {**one.dimensions, "loss": Choice(("crossentropy", "map"), "crossentropy", "recipe")}
+    assert spaces.losses(dataclasses.replace(one, dimensions=own)) == {"crossentropy", "map"}

@@ -25,6 +25,7 @@ from searching import family, result, state, until, words
 from test_search import epochs_on_disk, finished, under_way
 
 import tuner_job
+import tuner_pod
 from cluster import job, kube
 from cluster.settings import Cluster, Node
 from tuning.errors import BadInput
@@ -255,7 +256,7 @@ def test_the_task_in_kfp_makes_the_job_and_needs_little_itself(line: Line) -> No
     assert wrong(service) == wrong(its) == []
     same = job.manifests(
         job.Pods.from_text(line.argument("--pods")), its["spec"]["template"]["spec"]["containers"][0]["args"],
-        job.RUN_BY_HAND,
+        its["metadata"]["annotations"][job.RUN_ANNOTATION],
     )  # fmt: skip
     assert same == [service, its]
     ir = json.loads((line.folder / "pipeline.ir.json").read_text())
@@ -338,7 +339,7 @@ FAILS = "trap 'echo bye; exit 143' TERM; [ $JOB_COMPLETION_INDEX = 0 ] || { slee
 
 
 def test_a_job_that_fails_fails_the_step_with_the_chiefs_words_and_stays_for_its_logs(tmp_path: Path) -> None:
-    cluster = Kubernetes(tmp_path, instead=FAILS + "echo one; sleep 3; echo boom >&2; exit 1")
+    cluster = Kubernetes(tmp_path, instead=FAILS + "echo one; sleep 6; echo boom >&2; exit 1")
     with kube_server.serving(cluster) as config, step(config) as process:
         code, out, error = ended(process)
         assert kinds(cluster) == {"Job", "Pod"}
@@ -432,12 +433,15 @@ def delete(cluster: Kubernetes, place: str) -> None:
 
 
 def test_a_service_that_is_going_is_not_taken_for_the_jobs_own(tmp_path: Path) -> None:
-    cluster = Kubernetes(tmp_path, instead="exec sleep 60", lingers=4)
+    cluster = Kubernetes(tmp_path, instead="exec sleep 60", lingers=600)
     with kube_server.serving(cluster) as config:
         assert cluster.apply(made()[0])[0] == 201
         delete(cluster, f"api/v1/services/{NAME}")
         with step(config) as process:
-            until(lambda: cluster.running(0) and cluster.running(2), 30)
+            until(lambda: cluster.asked.count("create services") > 1, 60)
+            assert "Job" not in kinds(cluster)
+            cluster.lingers = 0.0
+            until(lambda: cluster.running(0) and cluster.running(2), 60)
             assert "deletionTimestamp" not in cluster.objects["Service", NAME]["metadata"]
             process.terminate()
             code, out, _ = ended(process)
@@ -710,3 +714,35 @@ def test_the_step_ends_with_what_was_found_though_a_worker_and_the_chief_were_ki
 def variable(pid: int, name: str) -> str | None:
     held = Path(f"/proc/{pid}/environ").read_text().split("\0")
     return dict(one.split("=", 1) for one in held if "=" in one).get(name)
+
+
+@pytest.mark.parametrize(
+    ("file", "limit", "bytes_"),
+    [
+        ("memory.max", f"{32 * 2**30}\n", 29 * 2**30),
+        ("memory.max", f"{4 * 2**30}\n", 2 * 2**30),
+        ("memory.max", "max\n", None),
+        ("memory/memory.limit_in_bytes", f"{16 * 2**30}\n", 13 * 2**30),
+        ("memory/memory.limit_in_bytes", "9223372036854771712\n", None),
+        ("other", "", None),
+    ],
+)
+def test_a_trial_may_hold_what_its_pod_can_give_it(
+    tmp_path: Path, file: str, limit: str, bytes_: int | None
+) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(limit)
+    assert tuner_pod.memory(tmp_path) == bytes_
+
+
+def test_a_process_that_does_not_hear_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuner_pod, "_GRACE", 0.5)
+    monkeypatch.setattr(tuner_pod.signal, "signal", lambda *_: None)  # the tests' own process goes on to hear
+    deaf = ["sh", "-c", "trap '' TERM; echo; while :; do sleep 1; done"]
+    both = [subprocess.Popen(deaf, stdout=subprocess.PIPE) for _ in range(2)]
+    for one in both:
+        assert one.stdout is not None
+        with one.stdout:
+            one.stdout.readline()  # it is deaf from here on
+    tuner_pod._stop(*both)
+    assert [one.returncode for one in both] == [-signal.SIGKILL] * 2

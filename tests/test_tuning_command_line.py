@@ -91,7 +91,11 @@ LIGHT = [
         "--objective val_loss: label_smoothing changes what the loss is; fix it, as --fix label_smoothing=0",
     ),
     (
-        ["lenet", "--objective", "loss", "--fix", "label_smoothing=0"],
+        ["lenet5_modern", "--objective", "loss", "--fix", "label_smoothing=0"],
+        "--objective loss: augmentation changes what the loss is; fix it, as --fix augmentation=0",
+    ),
+    (
+        ["lenet", "--objective", "loss", "--fix", "label_smoothing=0", "--fix", "augmentation=0"],
         "--objective loss: the space has networks with different losses (crossentropy, map)",
     ),
     (["lenet", "--trials", "0"], "--trials must be at least 1, not 0"),

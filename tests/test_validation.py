@@ -315,6 +315,7 @@ def test_validate_holds_data_against_the_last_blessed_run(blessed: Path) -> None
     assert "new class bird" in (folder / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_change_that_was_accepted_and_blessed_is_the_next_runs_measure(blessed: Path) -> None:
     """Alone or behind the test above: more pictures of a third class."""
     pictures(blessed / "animals", counts={"cat": 40, "dog": 40, "owl": 20}, bright=180)

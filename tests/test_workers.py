@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -19,8 +20,11 @@ from test_search import SMALL, epochs_on_disk, finished, trial_processes, under_
 
 def visible(pid: int) -> str:
     """The GPUs that a process was given."""
-    told = Path(f"/proc/{pid}/environ").read_text().split("\0")
-    return next(one for one in told if one.startswith("CUDA_VISIBLE_DEVICES=")).partition("=")[2]
+    try:
+        told = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    except OSError:  # it has ended
+        return ""
+    return next((one.partition("=")[2] for one in told if one.startswith("CUDA_VISIBLE_DEVICES=")), "")
 
 
 def test_two_workers_share_a_search_and_a_dead_ones_trial_is_finished(tmp_path: Path) -> None:
@@ -39,7 +43,7 @@ def test_two_workers_share_a_search_and_a_dead_ones_trial_is_finished(tmp_path: 
         assert sorted(words(one).rpartition("--gpus ")[2] for one in workers) == ["7", "8"]
         for one in workers:
             gpu = words(one).rpartition("--gpus ")[2]
-            assert {visible(child) for child in trial_processes(one)} == {gpu}
+            until(lambda: {visible(child) for child in trial_processes(one)} == {gpu}, 120)  # noqa: B023
         victim = min(workers)  # started first
         children = trial_processes(victim)
         lost = at_work()
@@ -93,29 +97,35 @@ def network() -> Iterator[tuple[str, list[list[str]]]]:
 
     Where network namespaces are not to be had, all are on one loopback address.
     """
-    made: list[str] = []
-    try:
-        for index in (0, 1):
-            space, outer, inner = (f"kc{os.getpid()}{kind}{index}" for kind in "nab")
-            how = [
-                f"netns add {space}",
-                f"link add {outer} type veth peer name {inner}",
-                f"link set {inner} netns {space}",
-                f"addr add 10.213.{index}.1/24 dev {outer}",
-                f"link set {outer} up",
-                f"-n {space} addr add 10.213.{index}.2/24 dev {inner}",
-                f"-n {space} link set {inner} up",
-                f"-n {space} route add default via 10.213.{index}.1",
-            ]
-            for words_ in how:
-                subprocess.run(["ip", *words_.split()], check=True, capture_output=True)
-                made += [space] if words_.startswith("netns add") else []
-        yield "10.213.0.1", [["ip", "netns", "exec", one] for one in made]
-    except (OSError, subprocess.CalledProcessError):
+
+    def ip(*words: str) -> int:
+        return subprocess.run(["ip", *words], check=False, capture_output=True).returncode
+
+    spaces = [f"kc{os.getpid()}n{index}" for index in (0, 1)]
+    if shutil.which("ip") is None or ip("netns", "add", spaces[0]) != 0:
         yield "127.0.0.2", [[], []]
+        return
+    # Four addresses for each worker's link, and others for each process that runs tests.
+    first = (os.getpid() % 4096) * 8
+    part = f"10.{213 + first // 65536}.{first // 256 % 256}"
+    try:
+        assert ip("netns", "add", spaces[1]) == 0
+        for index, space in enumerate(spaces):
+            outer, inner = f"kc{os.getpid()}a{index}", f"kc{os.getpid()}b{index}"
+            low = first % 256 + 4 * index
+            for words_ in (
+                f"link add {outer} type veth peer name {inner} netns {space}",
+                f"addr add {part}.{low + 1}/30 dev {outer}",
+                f"link set {outer} up",
+                f"-n {space} addr add {part}.{low + 2}/30 dev {inner}",
+                f"-n {space} link set {inner} up",
+                f"-n {space} route add default via {part}.{low + 1}",
+            ):
+                assert ip(*words_.split()) == 0, words_
+        yield f"{part}.{first % 256 + 1}", [["ip", "netns", "exec", one] for one in spaces]
     finally:
-        for one in made:  # its links go with it
-            subprocess.run(["ip", "netns", "del", one], check=False, capture_output=True)
+        for one in spaces:  # its links go with it
+            ip("netns", "del", one)
 
 
 def test_workers_in_other_networks_find_their_chief_by_the_environment(

@@ -27,8 +27,8 @@ class Asked:
     """What a search is asked for.
 
     Attributes:
-        family: Of `tuning.families.FAMILIES`, or a registered network, whose own arguments are fixed. With a
-            `space`, what that is of.
+        family: Of `tuning.families.FAMILIES`, or a registered network, whose own arguments are fixed; "" for
+            what the `space` is of, and without one for "lenet".
         data: As `tuning.pictures.read` takes it.
         trials: Configurations to try at most, without those that are too large; None for no limit.
         budget: Seconds that it may take, over all times that it is taken up; None for no limit.
@@ -52,7 +52,7 @@ class Asked:
         gpus: What CUDA_VISIBLE_DEVICES says of the GPUs to use; None for what it is now.
     """
 
-    family: str = "lenet"
+    family: str = ""
     data: Any = "digits"
     trials: int | None = 30
     budget: float | None = None
@@ -74,6 +74,12 @@ class Asked:
     keep: int = 3
     output: Path | str | None = None
     gpus: str | None = None
+
+    def __post_init__(self) -> None:
+        """Give the family its name."""
+        if not self.family:
+            named = "lenet" if self.space is None else self.space.model or self.space.family
+            object.__setattr__(self, "family", named)
 
 
 def check(asked: Asked) -> spaces.Space:
@@ -123,11 +129,13 @@ def _check_fields(space: spaces.Space) -> None:
 
 def _check_loss(objective: str, searched: spaces.Space) -> None:
     """Trials with different losses say nothing of each other."""
-    if "label_smoothing" in searched.searched():
-        raise BadInput(
-            f"--objective {objective}: label_smoothing changes what the loss is; "
-            "fix it, as --fix label_smoothing=0, or compare by val_accuracy"
-        )
+    # Pictures are changed and mixed for training alone.
+    for name in ("label_smoothing", *(["augmentation"] if objective == "loss" else [])):
+        if name in searched.searched():
+            raise BadInput(
+                f"--objective {objective}: {name} changes what the loss is; "
+                f"fix it, as --fix {name}=0, or compare by val_accuracy"
+            )
     if len(found := spaces.losses(searched)) > 1:
         raise BadInput(
             f"--objective {objective}: the space has networks with different losses "

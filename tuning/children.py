@@ -84,9 +84,8 @@ class Children:
                     except ValueError:
                         break  # cut off by a kill
                     if not answer.keys() & {"done", "failed", "pruned"}:
-                        if (
-                            spare and self._spare is None
-                        ):  # not before: its imports would slow what is measured
+                        # Not before the first answer: its imports would slow what is measured.
+                        if spare and self._spare is None:
                             self._spare = self._start()
                         on_event(answer)
                 if stopped():

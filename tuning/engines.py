@@ -50,7 +50,7 @@ class _Hyperband(Durable, HyperbandOracle):
     _current_bracket: int
     _current_iteration: int
     begins_while_full = True
-    _all_drawn = False  # whether the space has no further configuration
+    _all_drawn = False  # whether nothing new was found by drawing, as in a small space that is used up
 
     def least_epochs(self, epochs: int) -> int:
         return self._get_epochs(self._current_bracket, 0)
@@ -94,6 +94,13 @@ class _Hyperband(Durable, HyperbandOracle):
         taken = {trial.hyperparameters.values.get("tuner/trial_id") for trial in self.trials.values()}
         parts = [part for bracket in self._brackets for part in bracket["rounds"][:-1]]
         return {one["id"] for part in parts for one in part} - taken
+
+    def get_state(self) -> dict[str, Any]:
+        return {**super().get_state(), "all_drawn": self._all_drawn}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        super().set_state(state)
+        self._all_drawn = state["all_drawn"]
 
     def lost(self, trial_id: str) -> None:
         """Hyperband waits forever for one that failed: its configuration leaves the bracket to another."""

@@ -66,11 +66,8 @@ def search(
         BadInput: Something was asked for that cannot be done; the text is one sentence.
         TypeError: There is no such option.
     """
-    space = options.get("space")
-    if family is None and space is not None:
-        family = space.model or space.family
-    if family is not None:
-        options["family"] = family
+    if family is not None or "space" in options:
+        options["family"] = family or ""
     if data is not None:
         options["data"] = data
     asked = dataclasses.replace(asked or Asked(), **options)

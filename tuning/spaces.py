@@ -163,7 +163,7 @@ def losses(searched: Space) -> set[str]:
     defaults = searched.defaults()
     rows: list[dict[str, Value]] = [defaults]
     for name, one in searched.dimensions.items():
-        if isinstance(one, Choice) and one.of == NETWORK:
+        if isinstance(one, Choice) and (one.of == NETWORK or name == "loss"):
             rows += [{**defaults, name: value} for value in one.values]
     return {plan(searched, row, 1).recipe.loss for row in rows}
 

@@ -77,11 +77,12 @@ def train(request: Mapping[str, Any], report: Callable[[Mapping[str, Any]], None
     cost = _cost(task)
     # Once a configuration: a second measurement would differ by its noise, and prune what passed before.
     first = request["parent"] is None and not (folder / "checkpoints").exists()
-    if first and request["limits"].get("latency_ms"):
-        _hold(cost, request["limits"])
+    limits = request["limits"]
+    if first and limits.get("latency_ms") and not _too_large(cost, limits):
         cost["latency_ms"] = _latency_before(task)
     report({"cost": cost})
-    _hold(cost, request["limits"])
+    if why := _too_large(cost, limits):
+        raise Pruned(why)
     _begin(folder, request["parent"])
     trained = fit.train(
         task, checkpoints=folder / "checkpoints", logs=Path(request["logs"]), report=report,
@@ -188,12 +189,14 @@ def _cost(task: Any) -> dict[str, Any]:
         return {"parameters": network.count_params(), "macs": macs(network)}
 
 
-def _hold(cost: Mapping[str, Any], limits: Mapping[str, Any]) -> None:
+def _too_large(cost: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
+    """What of a network's cost is above its limit; "" where nothing is."""
     words = {"parameters": "{:,} parameters", "macs": "{:,} multiply-adds", "latency_ms": "{} ms a picture"}
     for key, text in words.items():
         most = limits.get(key)
         if most is not None and key in cost and cost[key] > most:
-            raise Pruned(f"{text.format(cost[key])}, more than {most:,g}")
+            return f"{text.format(cost[key])}, more than {most:,g}"
+    return ""
 
 
 def _begin(folder: Path, parent: str | None) -> None:

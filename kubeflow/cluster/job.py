@@ -24,7 +24,6 @@ NODE = "Tuner"
 FINAL = (FAILED, BAD_INPUT)  # exit codes of a pod that end the Job
 CONTAINER = "tuner"
 ENTRY = ["python", "/app/kubeflow/tuner_pod.py"]
-RUN_BY_HAND = "by-hand"  # the run id in the file for `kubectl apply`
 PORT = 8000
 RUN_ANNOTATION = "keras-cnns/run-id"
 INSTANCE = "app.kubernetes.io/instance"
@@ -151,8 +150,14 @@ def words(
 def by_hand(bundle: Bundle, cluster: Cluster) -> list[dict[str, Any]]:
     """The manifests for `kubectl apply`, of a run whose other steps are done by hand, too."""
     parameters = [f"{key}={value}" for key, value in bundle.parameters.items()]
-    given = words(cluster.root, str(bundle.place), cluster.mlmd, RUN_BY_HAND, parameters, 60)
-    return manifests(Pods.of(bundle, cluster), given, RUN_BY_HAND)
+    run_id = run_by_hand(bundle)
+    given = words(cluster.root, str(bundle.place), cluster.mlmd, run_id, parameters, 60)
+    return manifests(Pods.of(bundle, cluster), given, run_id)
+
+
+def run_by_hand(bundle: Bundle) -> str:
+    """The run id in the file for `kubectl apply`: each line has its own, since a run is of one line."""
+    return f"by-hand-{bundle.place.stem}"
 
 
 def manifests(

@@ -67,13 +67,14 @@ class Line:
 
         Raises:
             BadInput: The data has changed since; TFX would reuse them nevertheless.
+            Exception: The store or the examples cannot be read.
         """
         with metadata.Metadata(self._connection) as held:
             done = self._executions(held.store).get(_EXAMPLES)
             if done is None or done.last_known_state not in _DONE:
                 return
-            [event] = held.store.get_events_by_execution_ids([done.id])
-            [made] = held.store.get_artifacts_by_id([event.artifact_id])
+            events = held.store.get_events_by_execution_ids([done.id])
+            made = held.store.get_artifacts_by_id([one.artifact_id for one in events])[0]
         if example_gen.facts_of(made)["fingerprint"] != self._bundle.dataset.fingerprint:
             raise BadInput(
                 f"--run-id {self._run}: the run was begun with other data than {self._bundle.config.data} "

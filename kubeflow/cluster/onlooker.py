@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster import job
+from tuning import findings
 
 _PROGRESS = 30.0  # seconds between two words about the search
 _INDEX = "batch.kubernetes.io/job-completion-index"
@@ -70,10 +71,11 @@ def _so_far(notice: Path) -> str:
     except (OSError, KeyError):
         return ""  # it has not begun
     ended = [one for one in found["trials"] if one["status"] in ("completed", "failed")]
-    best = next((one["score"] for one in ended if one["id"] == found["best"]), None)
-    begun = len({one["configuration"] for one in found["trials"]})
-    tail = "" if best is None else f", best {found['objective']} {best:.4f}"
-    return f"{begun} of {found['trials_asked']} configurations, {len(ended)} trials ended{tail}"
+    best = findings.best_trial(found)
+    tail = "" if best is None else f", best {found['objective']} {best['score']:.4f}"
+    return (
+        f"{findings.begun(found)} of {found['trials_asked']} configurations, {len(ended)} trials ended{tail}"
+    )
 
 
 def _title(pod: Mapping[str, Any]) -> str:

@@ -26,9 +26,9 @@ _RETRIED_FOR = "604800s"
 LONGEST = 100 * 1024
 # Where the image has its code and Debian, and where KFP and Argo mount volumes of their own (container.go of
 # KFP's argocompiler): ours would hide what is there, or be refused as the second one.
+_IMAGES = ("/app", "/bin", "/dev", "/lib", "/lib64", "/opt/keras-cnns", "/proc", "/sbin", "/sys", "/usr")
 _TAKEN = (
-    "/app", "/bin", "/dev/shm", "/etc", "/lib", "/lib64", "/opt/keras-cnns", "/proc", "/run", "/sbin", "/sys",
-    "/tmp", "/usr", "/var/run/argo",
+    *_IMAGES, "/dev/shm", "/etc", "/run", "/tmp", "/var/run/argo",
     "/kfp-launcher", "/gcs", "/minio", "/s3", "/.cache", "/.config", "/.local",
 )  # fmt: skip
 _INFRASTRUCTURE = ("root", "mlmd", "run_id")  # inputs beside the line's own parameters
@@ -60,6 +60,12 @@ def check(cluster: Cluster) -> None:
                 f"nvidia.com/gpu, not {node.gpu_type!r}"
             )
     root = PurePosixPath(cluster.root)
+    inside = next((one for one in _IMAGES if root.is_relative_to(one)), None)
+    if inside is not None:
+        raise BadInput(
+            f"[kubeflow] root {root} lies in {inside}, which is the image's; give a folder of its own, "
+            "such as /mnt/keras-cnns"
+        )
     hidden = next((one for one in _TAKEN if PurePosixPath(one).is_relative_to(root)), None)
     if hidden is not None:
         raise BadInput(

@@ -88,6 +88,10 @@ def hidden(text: str) -> str:
     name, at, place = address.rpartition("@")
     if "@" in "".join(more):  # a password has such a sign, and where it ends is not known
         name, at, place = address, "@", "…"
+    if not at:  # what follows a second colon is a port, or may be the password of an address without its host
+        shown = re.match(r"(\w+:/*)?[^:]*(:\d+(/[^:]*)?$)?", address)
+        assert shown is not None  # it matches nothing at all, too
+        return shown[0] + ("…" if shown[0] != address else "")
     user = re.match(r"(\w+:/+)?[^:/@]*", name)
     return f"{user[0] if user else ''}{at}{place}"
 
