@@ -415,6 +415,8 @@ def test_an_ended_job_makes_room_for_another(tmp_path: Path) -> None:
         with step(config) as process:
             until(lambda: cluster.running(0) and cluster.running(2), 30)
             assert not failed & set(cluster.pods)
+            cluster.asked.clear()
+            until(lambda: cluster.asked, 30)  # it has said that the Job is there, and looks on
             process.terminate()
             code, out, _ = ended(process)
     assert code == 130
