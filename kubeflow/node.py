@@ -140,18 +140,17 @@ def _run(given: argparse.Namespace, bundle: Any, run_id: str, ran: Any) -> int:
 
     began = time.time()
     ear = told.Ear()
-    failed, begun = "", False
+    failed = ""
     try:
         if given.node == "ImageExampleGen":
             ran.check_data()
-        begun = True
         ran.restore(given.node)
         ear.aloud(True)
         print(f"{given.node} of run {run_id}", flush=True)
         ran.run(given.node)
+    except line.OtherRun:  # nothing was begun
+        raise
     except Exception as error:
-        if isinstance(error, BadInput) and not begun:
-            raise
         failed = str(error).strip() or type(error).__name__
         if not isinstance(error, (BadInput, line.Stopped)):
             traceback.print_exc()

@@ -546,10 +546,10 @@ def test_a_password_in_an_address_is_not_repeated(text: str, shown: str) -> None
 def test_nothing_is_made_where_the_pods_will_work(tmp_path: Path) -> None:
     """Who compiles may not even be allowed to write there."""
     (tmp_path / "file").touch()
-    ran = compiled(tmp_path, PLAIN + f'[kubeflow]\nroot = "{tmp_path}/file/root/"\n')
+    ran = compiled(tmp_path, PLAIN + f'[kubeflow]\nroot = "{tmp_path}/file/volume/"\n')
     assert ran.code == 0, ran.err
     text = (tmp_path / "pipeline.ir.json").read_text(encoding="utf-8")
-    assert f"{tmp_path}/file/root/digits-lenet5/checkpoints" in text
+    assert f"{tmp_path}/file/volume/digits-lenet5/checkpoints" in text
     assert "root//" not in text
 
 

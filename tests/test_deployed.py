@@ -22,6 +22,7 @@ from lines import Ran
 from searching import family, until, words
 
 from cluster import lines, told
+from pipeline.components.example_gen import FACTS
 
 pytestmark = pytest.mark.xdist_group("deployed")
 
@@ -222,6 +223,20 @@ def test_a_run_is_not_taken_up_with_data_that_has_changed(stopped: tuple[Path, R
     assert "--run-id stopped: the run was begun with other data than " in sentence
     assert "a new run needs another run_id, or none" in sentence
     assert "Traceback" not in ran.err
+
+
+def test_examples_that_are_gone_are_one_sentence(stopped: tuple[Path, Ran]) -> None:
+    folder, _ = stopped
+    [facts] = folder.glob(f"work/volumes/keras-cnns/stripes-lenet5/tfx/ImageExampleGen/examples/*/{FACTS}")
+    away = facts.rename(facts.with_name("away"))
+    try:
+        ran = node(folder, "ImageExampleGen", "--run-id", "stopped")
+    finally:
+        away.rename(facts)
+    assert ran.code == 1
+    *_, sentence = ran.err.splitlines()
+    assert sentence.startswith("ImageExampleGen failed: ")
+    assert FACTS in sentence
 
 
 @pytest.mark.slow

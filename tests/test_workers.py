@@ -98,8 +98,8 @@ def network() -> Iterator[tuple[str, list[list[str]]]]:
     Where network namespaces are not to be had, all are on one loopback address.
     """
 
-    def ip(*words: str) -> int:
-        return subprocess.run(["ip", *words], check=False, capture_output=True).returncode
+    def ip(*command: str) -> int:
+        return subprocess.run(["ip", *command], check=False, capture_output=True).returncode
 
     spaces = [f"kc{os.getpid()}n{index}" for index in (0, 1)]
     if shutil.which("ip") is None or ip("netns", "add", spaces[0]) != 0:
@@ -113,7 +113,7 @@ def network() -> Iterator[tuple[str, list[list[str]]]]:
         for index, space in enumerate(spaces):
             outer, inner = f"kc{os.getpid()}a{index}", f"kc{os.getpid()}b{index}"
             low = first % 256 + 4 * index
-            for words_ in (
+            for command in (
                 f"link add {outer} type veth peer name {inner} netns {space}",
                 f"addr add {part}.{low + 1}/30 dev {outer}",
                 f"link set {outer} up",
@@ -121,7 +121,7 @@ def network() -> Iterator[tuple[str, list[list[str]]]]:
                 f"-n {space} link set {inner} up",
                 f"-n {space} route add default via {part}.{low + 1}",
             ):
-                assert ip(*words_.split()) == 0, words_
+                assert ip(*command.split()) == 0, command
         yield f"{part}.{first % 256 + 1}", [["ip", "netns", "exec", one] for one in spaces]
     finally:
         for one in spaces:  # its links go with it

@@ -52,13 +52,18 @@ class _Hyperband(Durable, HyperbandOracle):
     begins_while_full = True
     _all_drawn = False  # whether nothing new was found by drawing, as in a small space that is used up
 
+    @property
+    def _all_begun(self) -> bool:
+        """Whether no further configuration begins; brackets are then as small as what was drawn for them."""
+        return self.full or self._all_drawn
+
     def least_epochs(self, epochs: int) -> int:
         return self._get_epochs(self._current_bracket, 0)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         drawn = self._all_drawn
         found = self._populated(trial_id)
-        if found["status"] != RUNNING and self._all_drawn and not drawn:  # brackets are smaller from now on
+        if found["status"] != RUNNING and self._all_drawn and not drawn:
             found = self._populated(trial_id)
         values = found.get("values")
         if values and "tuner/trial_id" in values:  # the trial before, which may itself go on from another
@@ -74,7 +79,7 @@ class _Hyperband(Durable, HyperbandOracle):
 
     def _random_trial(self, trial_id: str, bracket: dict[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {"status": IDLE if self.ongoing_trials else STOPPED}
-        if not self.full and not self._all_drawn:
+        if not self._all_begun:
             found = super()._random_trial(trial_id, bracket)
             self._all_drawn = found["status"] != RUNNING
         return found
@@ -82,7 +87,7 @@ class _Hyperband(Durable, HyperbandOracle):
     def _get_size(self, bracket_num: int, round_num: int) -> int:
         """A bracket whose configurations are not all drawn goes on with those that were."""
         size = super()._get_size(bracket_num, round_num)
-        if not self.full and not self._all_drawn:
+        if not self._all_begun:
             return size
         if round_num:
             return min(size, self._get_size(bracket_num, round_num - 1))

@@ -77,8 +77,8 @@ def best_trial(result: Part) -> Part | None:
 
 def begun(result: Part) -> int:
     """How many configurations were trained, or are: without those that were too large."""
-    trained = [one for one in result["trials"] if one["status"] != "pruned"]
-    return len({one.get("configuration") or one["id"] for one in trained})
+    fitting = [one for one in result["trials"] if one["status"] != "pruned"]
+    return len({one.get("configuration") or one["id"] for one in fitting})
 
 
 def hyperparameters(result: Part) -> str:

@@ -22,9 +22,13 @@ from pipeline.launching import launch
 from pipeline.stopped import Stopped
 from tuning.errors import BadInput
 
-__all__ = ["Line", "Stopped"]
+__all__ = ["Line", "OtherRun", "Stopped"]
 _EXAMPLES = "ImageExampleGen"
 _DONE = (proto.Execution.COMPLETE, proto.Execution.CACHED)
+
+
+class OtherRun(BadInput):
+    """A run id already stands for a run of something else."""
 
 
 class Line:
@@ -66,7 +70,7 @@ class Line:
         """See that the run's examples, where they are complete, were made of the data as it is now.
 
         Raises:
-            BadInput: The data has changed since; TFX would reuse them nevertheless.
+            OtherRun: The data has changed since; TFX would reuse them nevertheless.
             Exception: The store or the examples cannot be read.
         """
         with metadata.Metadata(self._connection) as held:
@@ -76,7 +80,7 @@ class Line:
             events = held.store.get_events_by_execution_ids([done.id])
             made = held.store.get_artifacts_by_id([one.artifact_id for one in events])[0]
         if example_gen.facts_of(made)["fingerprint"] != self._bundle.dataset.fingerprint:
-            raise BadInput(
+            raise OtherRun(
                 f"--run-id {self._run}: the run was begun with other data than {self._bundle.config.data} "
                 "holds now; a new run needs another run_id, or none"
             )
