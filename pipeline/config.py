@@ -94,6 +94,8 @@ class Config:
     )
     tune_range: str | None = _option(None, "less of some: lr=1e-4:1e-1,width=0.5:1", "NAME=LOW:HIGH")
     tune_max_parameters: float | None = _option(None, "parameters of the largest network to train", "N", 1)
+    tune_max_macs: float | None = _option(None, "its multiply-adds for a picture", "N", 1)
+    tune_max_latency: float | None = _option(None, "what it may take for a picture, where it is tuned", "MS")
     hyperparameters: str | None = _option(
         None, "take them from a search's hyperparameters.json instead of searching", "FILE.json"
     )
@@ -255,9 +257,10 @@ def _check_tuning(config: Config) -> None:
         raise BadInput("--warm-start begins with another network's weights; leave it out with --tune")
     if config.tune_engine not in ENGINES:
         raise BadInput(str(unknown("--tune-engine", config.tune_engine, ENGINES)))
-    most = config.tune_max_parameters
-    if most is not None and not most < math.inf:
-        raise BadInput(f"--tune-max-parameters must be finite, not {most}")
+    for name in ("tune_max_parameters", "tune_max_macs", "tune_max_latency"):
+        most = getattr(config, name)
+        if most is not None and not 0 < most < math.inf:
+            raise BadInput(f"{option_name(name)} must be above 0 and finite, not {most}")
     if config.tune:
         role()
         if not tuned.space_of(config).searched():

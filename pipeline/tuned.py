@@ -51,7 +51,8 @@ def asked(config: Config, data: Any, folder: Path, gpus: str) -> Asked:
     return Asked(
         family=config.tune_space or config.model, data=data, trials=config.tune,
         epochs=config.tune_epochs or config.training.epochs, engine=config.tune_engine,
-        **_narrowed(config), max_parameters=config.tune_max_parameters, workers=config.tune_workers,
+        **_narrowed(config), max_parameters=config.tune_max_parameters, max_macs=config.tune_max_macs,
+        max_latency=config.tune_max_latency, workers=config.tune_workers,
         seed=config.seed, mirror=config.mirror != "no", image_size=config.image_size, fit=str(config.fit),
         keep=1, output=folder, gpus=gpus,
     )  # fmt: skip

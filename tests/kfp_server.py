@@ -9,6 +9,7 @@ from __future__ import annotations
 import graphlib
 import json
 import re
+import sys
 import threading
 import time
 import uuid
@@ -71,6 +72,16 @@ class Refused(Exception):
         self.status = status
 
 
+class LocalServer(ThreadingHTTPServer):
+    """A server of a test; clients that are killed in the middle of a question are part of it."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @dataclass
 class Kfp:
     """The server's state; `with Kfp() as server:` serves it at `server.host`.
@@ -104,8 +115,7 @@ class Kfp:
         class Handler(_Handler):
             server_state = kfp
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
+        self.http = LocalServer(("127.0.0.1", 0), Handler)
         self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02})
         self.thread.start()
         return self

@@ -26,6 +26,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import manifest_schema
 import yaml
+from kfp_server import LocalServer
 
 ROOT = Path(__file__).parent.parent
 SECRETS = {"keras-cnns-mlmd": {"password": "two words"}}
@@ -336,8 +337,7 @@ def serving(cluster: Kubernetes) -> Iterator[Path]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = LocalServer(("127.0.0.1", 0), Handler)
     over = threading.Event()
 
     broken: list[BaseException] = []

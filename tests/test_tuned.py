@@ -163,8 +163,11 @@ def _environment() -> dict[str, str]:
     ({"tune": 2, "tune_fix": FIXED}, "--tune: every hyperparameter is fixed"),
     ({"tune": 2, "tune_fix": "lr=0.01,lr=0.02"}, "--tune-fix lr is given twice"),
     ({"tune": 2, "tune_range": "lr=1e-3:1e-2,learning_rate=1e-3:1"}, "--tune-range learning_rate is given"),
-    ({"tune": 2, "tune_max_parameters": float("inf")}, "--tune-max-parameters must be finite, not inf"),
-    ({"tune": 2, "tune_max_parameters": float("nan")}, "--tune-max-parameters must be finite, not nan"),
+    ({"tune": 2, "tune_max_parameters": float("inf")}, "--tune-max-parameters must be above 0 and finite"),
+    ({"tune": 2, "tune_max_parameters": float("nan")}, "--tune-max-parameters must be above 0 and finite"),
+    ({"tune": 2, "tune_max_macs": 0.5}, "--tune-max-macs must be at least 1, not 0.5"),
+    ({"tune": 2, "tune_max_latency": 0.0}, "--tune-max-latency must be above 0 and finite, not 0.0"),
+    ({"tune_max_latency": 3.0}, "--tune-max-latency is for a search"),
     ({"tune_fix": "width=1"}, "--tune-fix is for a search; give --tune, too"),
     ({"tune_range": "width=1:2"}, "--tune-range is for a search"),
     ({"tune_workers": 2}, "--tune-workers is for a search"),
@@ -246,6 +249,13 @@ def test_words_of_the_command_line_become_a_space() -> None:
     assert space["depth"] == families.Choice((20, 32), 20)
     assert space["learning_rate"] == families.Range(1e-4, 1e-2, 1e-2, log=True, of="recipe")
     assert tuned.space_of(Config(tune=1, tune_space="resnet")) == spaces.space("resnet")
+
+
+def test_the_limits_of_a_search_reach_it(tmp_path: Path) -> None:
+    limits = {"tune_max_parameters": 3e5, "tune_max_macs": 5e7, "tune_max_latency": 2.5}
+    config = Config(model="lenet5_modern", tune=1, tune_epochs=1, **limits)
+    asked = tuned.asked(config, None, tmp_path, "")
+    assert (asked.max_parameters, asked.max_macs, asked.max_latency) == (3e5, 5e7, 2.5)
 
 
 def test_a_half_set_worker_is_told_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
