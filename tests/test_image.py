@@ -369,10 +369,10 @@ def test_refuses_before_it_builds_where_the_disk_is_full(image: Image) -> None:
 
 @containers
 def test_says_so_where_neither_registry_nor_mirror_is_reached(image: Image, tmp_path: Path) -> None:
-    # A store of its own has no base; the machine's own stays as it is.
+    # A store of its own has no base; the machine's own stays as it is. Overlay would stay mounted in it.
     store = tmp_path / "storage.conf"
     store.write_text(
-        f'[storage]\ndriver = "overlay"\ngraphroot = "{tmp_path}/store"\nrunroot = "{tmp_path}/run"\n'
+        f'[storage]\ndriver = "vfs"\ngraphroot = "{tmp_path}/store"\nrunroot = "{tmp_path}/run"\n'
     )
     refused = build_image(
         "--engine", "podman", CONTAINERS_STORAGE_CONF=str(store), XDG_CACHE_HOME=str(tmp_path),
