@@ -52,8 +52,8 @@ _TRAINING_OPTIONS = (
 # its result in the cache.
 _TUNING_OPTIONS = (
     "tune", "tune_space", "tune_engine", "tune_epochs", "tune_fix", "tune_range", "tune_max_parameters",
-    "tune_max_macs", "tune_max_latency",
-    "model", "recipe", "epochs", "batch_size", "learning_rate", "mirror", "seed", "image_size", "fit",
+    "tune_max_macs", "tune_max_latency", "model", "recipe", "epochs", "batch_size", "learning_rate", "mirror",
+    "seed", "image_size", "fit",
 )  # fmt: skip
 _VALIDATION_CODE = (
     "pipeline/changes.py", "pipeline/validation.py", "pipeline/schema.py", "pipeline/components/gate.py",
